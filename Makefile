@@ -1,0 +1,51 @@
+# The words of the workshop. `make demo` and `make test` need python3, pip and make; each makes .venv and installs what it uses.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help install demo test check format bench bench-full docs soak clean
+
+help:  ## these words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.demo: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch torchvision
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@ $(VENV)/.demo
+
+install: $(VENV)/.dev  ## .venv with everything that development needs
+
+demo: $(VENV)/.demo  ## handwritten digits as PNG files: fit, test, export, serve, ask
+	$(BIN)/flambeau demo
+
+test: $(VENV)/.dev  ## all tests but the slowest
+	$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not soak"
+
+check: $(VENV)/.dev  ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## the quick benchmarks
+	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/accuracy.py
+
+docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
+	$(BIN)/python docs/make_docs.py
+
+soak: $(VENV)/.dev  ## the long tests: hundreds of kills, hours of load
+	$(PYTEST) -m soak
+
+clean:  ## remove what these words made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* runs

@@ -1,0 +1,84 @@
+"""The command line: parses and prints, decides nothing. Nothing heavier than click is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from flambeau.cli.output import json_wanted, print_error, use_utf8
+from flambeau.errors import FlambeauError, UsageError
+from flambeau.messages import text
+from flambeau.version import __version__
+
+COMMANDS = ("fit", "check", "show", "test", "predict", "export", "serve", "demo", "doctor", "layers", "schema")
+"""One module of this package each; the order of the help."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the walk."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command's module is imported now, and no other."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"flambeau.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but an unknown command is our error, with the closest name."""
+        from difflib import get_close_matches
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise UsageError("command-unknown", where=args[0], name=args[0], guess=next(iter(get_close_matches(args[0], COMMANDS, 1)), ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the catalogue, without importing any command."""
+        with formatter.section(text("help-commands")):
+            formatter.write_dl([(name, text(f"help-{name}")) for name in COMMANDS])
+
+
+@click.group(cls=Commands, help=text("help-flambeau"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flambeau")
+def flambeau() -> None:
+    """Everything else is a command."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and ends the process with the exit code of UX: 0, or by kind of error."""
+    use_utf8()
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; its exit code."""
+    as_json = json_wanted(arguments)
+    try:
+        result: Any = flambeau.main(arguments, prog_name="flambeau", standalone_mode=False)
+    except FlambeauError as error:
+        print_error(error, as_json)
+        return error.exit_code
+    except click.UsageError as error:
+        print_error(UsageError("usage", where=error.ctx.command_path if error.ctx else None, reason=error.format_message()), as_json)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # the reader of our output has gone (`| head`): nothing to report, and nobody to report it to
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001  a bug of ours: its traceback for the report, one object for the script
+        import traceback
+
+        traceback.print_exc()
+        print_error(FlambeauError("bug", where=type(error).__name__, reason=str(error)), as_json)
+        return FlambeauError.exit_code
+    return result if isinstance(result, int) else 0

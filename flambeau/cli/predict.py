@@ -1,0 +1,50 @@
+"""flambeau predict: answers for files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from flambeau.cli.options import allow_code, as_json, model
+from flambeau.cli.output import print_json
+from flambeau.errors import FlambeauError
+from flambeau.messages import printable, text
+from flambeau.types import Prediction
+
+
+@click.command("predict", help=text("help-predict"))
+@model
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@allow_code
+@as_json
+def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bool) -> int:
+    """Parses, calls, prints."""
+    from flambeau.model import load
+
+    loaded = load(model, allow_code=allow_code)
+    started = time.perf_counter()
+    results = loaded.try_predict(inputs)
+    milliseconds = (time.perf_counter() - started) * 1000 / len(results)
+    if as_json:
+        print_json({"predictions": [_to_json(name, result) for name, result in zip(inputs, results, strict=True)]})
+    else:
+        from flambeau.cli.problems import render
+
+        for name, result in zip(inputs, results, strict=True):
+            if isinstance(result, FlambeauError):
+                click.echo(render(result, colour=False), err=True)
+            else:
+                click.echo(f"{printable(name)}   {_line(result)}   {milliseconds:6.1f} ms")
+    return max((result.exit_code for result in results if isinstance(result, FlambeauError)), default=0)
+
+
+def _to_json(name: Path, result: Prediction | FlambeauError) -> dict[str, object]:
+    if isinstance(result, FlambeauError):
+        return {"input": str(name), "error": result.to_json()}
+    return {"input": str(name), "label": result.label, "confidence": result.confidence, "probabilities": result.probabilities}
+
+
+def _line(result: Prediction) -> str:
+    return "   ".join(f"{printable(label)} {probability:.1%}" for label, probability in list(result.probabilities.items())[:3])

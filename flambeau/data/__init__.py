@@ -1,0 +1,1 @@
+"""How raw examples come in, are cleaned, split, cached and batched."""

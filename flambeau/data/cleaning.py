@@ -1,0 +1,159 @@
+"""Which examples are used: the unusable are listed, copies of one thing are found, nothing on the disk is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau.data.cache import Cache
+from flambeau.data.config import DataConfig
+from flambeau.data.duplicates import close_pairs, cluster
+from flambeau.data.examples import TEST, VALID, Source
+from flambeau.errors import DataError, Notice
+from flambeau.inputs.input import Input
+
+Integers = npt.NDArray[np.int64]
+SHOWN = 3
+"""Examples that an error or a warning names."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An example that is not used."""
+
+    row: int
+    where: str
+    """Its file, relative to the source, or its number."""
+    error: DataError
+    """Why, in the language of whoever reads it."""
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What is left of the data."""
+
+    kept: Integers
+    """Rows of the source that are used, rising."""
+    clusters: Integers
+    """(examples,) for each row of the source the lowest row that it is a copy of: itself, for most."""
+    problems: tuple[Problem, ...]
+    notices: tuple[Notice, ...]
+    contradictions: tuple[tuple[int, ...], ...] = ()
+    """Rows with equal content and different labels."""
+
+    @property
+    def duplicates(self) -> list[Integers]:
+        """The rows of each cluster with more than one example, largest first."""
+        names, sizes = np.unique(self.clusters, return_counts=True)
+        several = names[sizes > 1][np.argsort(-sizes[sizes > 1], kind="stable")]
+        order = np.argsort(self.clusters, kind="stable")
+        left = np.searchsorted(self.clusters[order], several)
+        right = np.searchsorted(self.clusters[order], several, "right")
+        return [order[low:high] for low, high in zip(left, right, strict=True)]
+
+    @property
+    def num_duplicates(self) -> int:
+        """Examples that are a copy of an earlier one."""
+        return int((self.clusters != np.arange(len(self.clusters))).sum())
+
+
+def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: DataConfig) -> Cleaned:
+    """Encoded examples -> which of them are used, which are copies of each other, and what is wrong with the rest.
+
+    Raises:
+        DataError: more than `max_bad` of the examples are unusable.
+    """
+    problems = tuple(_problems(source, cache, config))
+    if len(problems) > config.max_bad * len(source):
+        raise _too_many(problems, source, config)
+    bad = {problem.row for problem in problems}
+    usable = np.array([row for row in range(len(source)) if row not in bad], np.int64)
+    notices = [Notice("data-unusable", _facts(problems, source, config))] if problems else []
+    groups = _equal_groups(cache, usable)
+    contradictions = _contradictions(source, groups)
+    if contradictions:
+        names = ", ".join(f"{source.where(row)} ({source.label(row)})" for row in contradictions[0][:SHOWN])
+        notices.append(Notice("labels-contradict", {"n": len(contradictions), "names": names}))
+    if config.near_duplicates == "ignore":
+        return Cleaned(usable, np.arange(len(source)), problems, tuple(notices), contradictions)
+    clusters, num_chains = _clusters(len(source), groups, usable, cache, inputs)
+    if num_chains:
+        notices.append(Notice("duplicates-chained", {"n": num_chains}))
+    if config.near_duplicates == "drop":
+        doubtful = {row for rows in contradictions for row in rows}
+        usable = _one_of_each(usable, clusters, doubtful, source.given)
+    return Cleaned(usable, clusters, problems, tuple(notices), contradictions)
+
+
+def _problems(source: Source, cache: Cache, config: DataConfig) -> list[Problem]:
+    """What is wrong with each example that cannot be used."""
+    facts = cache.facts
+    targets = [None] * len(source) if source.target is None else source.values(source.target)
+    found = []
+    for row, error in enumerate(facts.errors):
+        if error is None and source.target is not None and _is_missing(targets[row]):
+            error = DataError("target-missing", column=source.target)
+        elif error is None and facts.blank[row] and config.blank == "drop":
+            error = DataError("example-blank")
+        if error is not None:
+            found.append(Problem(row, source.where(row), error))
+    return found
+
+
+def _is_missing(target: object) -> bool:
+    return target is None or target != target or (isinstance(target, str) and not target.strip())
+
+
+def _facts(problems: Sequence[Problem], source: Source, config: DataConfig) -> dict[str, object]:
+    share = len(problems) / len(source)
+    first = "   ".join(f"{problem.where}: {problem.error.what}" for problem in problems[:SHOWN])
+    allowed = f"{min(1.0, np.ceil(share * 100) / 100):.0%}"
+    return {"n": len(problems), "total": len(source), "share": share, "first": first, "limit": config.max_bad, "allowed": allowed}
+
+
+def _too_many(problems: Sequence[Problem], source: Source, config: DataConfig) -> DataError:
+    return DataError("data-too-bad", where=str(source.place or source.name), **_facts(problems, source, config))
+
+
+def _equal_groups(cache: Cache, usable: Integers) -> list[list[int]]:
+    """Rows with the same content, two or more."""
+    by_hash: dict[str, list[int]] = {}
+    for row in usable.tolist():
+        digest = cache.facts.sha256[row]
+        if digest:
+            by_hash.setdefault(digest, []).append(row)
+    return [rows for rows in by_hash.values() if len(rows) > 1]
+
+
+def _contradictions(source: Source, groups: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:
+    if source.target is None:
+        return ()
+    return tuple(tuple(rows) for rows in groups if len({source.label(row) for row in rows}) > 1)
+
+
+def _clusters(size: int, groups: Sequence[list[int]], usable: Integers, cache: Cache, inputs: Mapping[str, Input]) -> tuple[Integers, int]:
+    """The cluster of each row. Candidates come from the first input that has fingerprints; all inputs have to agree."""
+    equal = np.array([(rows[0], row) for rows in groups for row in rows[1:]], np.int64).reshape(-1, 2)
+    pairs, distances = np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    for fingerprints in list(cache.facts.fingerprints.values())[:1]:
+        single = np.setdiff1d(usable, equal[:, 1])
+        pairs, distances = close_pairs(fingerprints[single])
+        pairs = single[pairs]
+
+    def is_alike(one: int, other: int) -> bool:
+        return all(chosen.is_alike(cache.rows[name][one], cache.rows[name][other]) for name, chosen in inputs.items())
+
+    return cluster(size, equal, pairs, distances, is_alike)
+
+
+def _one_of_each(usable: Integers, clusters: Integers, doubtful: set[int], given: Sequence[str | None] | None) -> Integers:
+    """One row of each cluster: from the test split where there is a given one, so that it stays whole; none with a doubtful label."""
+    rank = {TEST: 0, VALID: 1}
+    chosen: dict[int, int] = {}
+    for row in sorted(usable.tolist(), key=lambda row: (2 if given is None else rank.get(given[row] or "", 2), row)):
+        if row not in doubtful:
+            chosen.setdefault(int(clusters[row]), row)
+    return np.array(sorted(chosen.values()), np.int64)

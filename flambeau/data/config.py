@@ -1,0 +1,67 @@
+"""The words of a recipe under `data:`. What they mean is done in source.py, cleaning.py and split.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from flambeau.config import Config
+from flambeau.messages import text
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SplitConfig(Config):
+    """How the examples are shared out. A split that the data brings (folders, keys, a column) goes before the shares."""
+
+    train: Share = 0.7
+    """Share of the examples that the network learns from."""
+    valid: Share = 0.15
+    """Share by which the best epoch is chosen."""
+    test: Share = 0.15
+    """Share that is looked at once, at the very end. The three shares add up to 1."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Another seed is another split."""
+    group: str | None = None
+    """Column whose equal values (one person, one patient, one day) stay together in one split."""
+    column: str | None = None
+    """Column that says the split of each example: train, valid or test (val and validation are read too)."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        total = self.train + self.valid + self.test
+        if abs(total - 1) > 1e-6:
+            raise PydanticCustomError("split-shares", "{message}", {"message": text("split-shares", total=round(total, 6)), "total": round(total, 6)})
+        return self
+
+
+class DataConfig(Config):
+    """Where the examples are and which of them are used. One of folder, table and arrays, or none if the command line names the data."""
+
+    folder: Path | None = None
+    """Folder with one sub-folder for each class, or with train, valid and test folders that hold the class folders."""
+    table: Path | None = None
+    """CSV file with a header; cells that name files are relative to it."""
+    arrays: Path | None = None
+    """NumPy .npz file: one array for each column (x, y), or for each column and split (x_train, y_train, x_test, y_test)."""
+    exclude_classes: tuple[str, ...] = ()
+    """Classes that are left out."""
+    max_bad: float = Field(0.01, ge=0, le=1)
+    """The largest share of examples that may be unusable; with more the run stops."""
+    blank: Literal["drop", "keep"] = "drop"
+    """What becomes of examples with nothing in them (one colour, silence)."""
+    near_duplicates: Literal["together", "drop", "ignore"] = "together"
+    """Examples that look alike: kept in one split, or one kept of each set, or not looked for."""
+    split: SplitConfig = SplitConfig()
+    """How the examples are shared out."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("folder", "table", "arrays") if getattr(self, name) is not None]
+        if len(given) > 1:
+            names = ", ".join(given)
+            raise PydanticCustomError("data-several", "{message}", {"message": text("data-several", names=names), "names": names})
+        return self

@@ -1,0 +1,133 @@
+"""The raw examples of a data set, wherever they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from flambeau.errors import DataError, Notice
+from flambeau.types import Example
+
+TRAIN, VALID, TEST = "train", "valid", "test"
+WORDS = (TRAIN, VALID, TEST)
+SPLIT_WORDS: Mapping[str, str] = {"train": TRAIN, "training": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST, "testing": TEST}
+"""What people call a split -> what we call it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Raw examples in a fixed order, and what is known about them."""
+
+    name: str
+    """What to call the data: the name of its folder or file."""
+    place: Path | None
+    """The folder or file, absolute; None for arrays in memory."""
+    columns: tuple[str, ...]
+    examples: Sequence[Example]
+    target: str | None
+    """The column that is to be predicted, where it is known."""
+    given: tuple[str | None, ...] | None = None
+    """The split of each example (train, valid, test), where the data brings one."""
+    notices: tuple[Notice, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def values(self, column: str) -> list[object]:
+        """A column's name -> its raw value for each example, in order.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        if column not in self.columns:
+            raise no_column(column, self.columns, str(self.place or self.name))
+        return [example[column] for example in self.examples]
+
+    def label(self, row: int) -> str:
+        """The raw target of one example as text."""
+        assert self.target is not None
+        return str(self.examples[row][self.target])
+
+    def where(self, row: int) -> str:
+        """What a person finds one example by: its file, relative to the source, or its number (from 1)."""
+        for value in self.examples[row].values():
+            if isinstance(value, Path):
+                inside = self.place is not None and value.is_relative_to(self.place)
+                return readable(str(value.relative_to(self.place) if inside and self.place else value))
+        return f"#{row + 1}"
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this data from other data without reading files: names, sizes, times and values, as 64 hexadecimal digits."""
+        digest = hashlib.sha256("\0".join(self.columns).encode("utf-8", "surrogatepass"))
+        root = os.fsencode(self.place or "")
+        for example in self.examples:
+            for column in self.columns:
+                digest.update(_identity(example[column], root))
+        return digest.hexdigest()
+
+
+def _identity(value: object, root: bytes) -> bytes:
+    if isinstance(value, Path):
+        name = os.fsencode(value).removeprefix(root) + b"\0"
+        try:
+            status = value.stat()
+        except (OSError, ValueError):
+            return name
+        return name + f"{status.st_size}\0{status.st_mtime_ns}\0".encode()
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value).data).digest()
+    return repr(value).encode("utf-8", "surrogatepass") + b"\0"
+
+
+def readable(name: str) -> str:
+    """A file name as text that can be written as UTF-8: bytes that are none become \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def natural(name: str) -> tuple[tuple[tuple[bool, int, str], ...], str]:
+    """Sort key in which "img2" stands before "img10"; no two names share one, and no locale changes it."""
+    return tuple(_digits(part) if part[0] in "0123456789" else (False, 0, part) for part in re.split(r"([0-9]+)", name) if part), name
+
+
+def _digits(part: str) -> tuple[bool, int, str]:
+    """A number of any length as a key: by its length first, so that nothing has to be counted."""
+    number = part.lstrip("0")
+    return True, len(number), number
+
+
+def no_column(column: str, columns: Sequence[str], where: str) -> DataError:
+    """The error for a column that is not there."""
+    return DataError("column-unknown", where=where, column=column, columns=", ".join(columns), guess=guess(column, columns))
+
+
+def guess(name: str, names: Sequence[str]) -> str:
+    """The closest of `names`, or "" if none is close."""
+    by_folded = {other.casefold(): other for other in reversed(names)}
+    return by_folded.get(next(iter(get_close_matches(name.casefold(), list(by_folded), 1)), ""), "")
+
+
+def some(items: Iterable[object], most: int = 5) -> str:
+    """The first few items on one line, and how many more there are."""
+    listed = [str(item) for item in items]
+    return ", ".join(listed[:most]) + (f", ... (+{len(listed) - most:,})" if len(listed) > most else "")
+
+
+def class_counts(labels: Iterable[object]) -> dict[str, int]:
+    """Labels -> examples of each class, most frequent first, then by name."""
+    counts: dict[str, int] = {}
+    for label in labels:
+        counts[str(label)] = counts.get(str(label), 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], natural(item[0]))))
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """``cat 512 · dog 498``."""
+    return " · ".join(f"{name} {count:,}" for name, count in counts.items())

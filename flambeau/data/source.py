@@ -1,0 +1,109 @@
+"""Where the examples come from: `open_data` looks at what a person named, `open_source` reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from flambeau.data.arrays import read_arrays, read_npz
+from flambeau.data.config import DataConfig
+from flambeau.data.examples import Source, guess, no_column
+from flambeau.data.folder import is_clutter, not_found, read_folder
+from flambeau.data.table import ENDINGS, read_table
+from flambeau.errors import DataError, UsageError
+
+__all__ = ["Source", "open_data", "open_source"]
+
+
+def open_data(data: object) -> dict[str, Path]:
+    """What a person names as data -> the field of DataConfig that it is: {"folder": ...}, {"table": ...} or {"arrays": ...}.
+
+    A folder with a CSV file in it and less than two sub-folders is taken as that table. A mapping of arrays is no file and
+    gives {}: hand it to `open_source` itself.
+
+    Raises:
+        DataError: there is nothing of that name, or a file that is no table and no arrays.
+        UsageError: neither a path nor a mapping.
+    """
+    if isinstance(data, Mapping):
+        return {}
+    if not isinstance(data, str | os.PathLike):
+        raise UsageError("data-kind", where="data", kind=type(data).__name__)
+    path = Path(os.fsdecode(data)).expanduser()
+    if path.is_dir():
+        table = _only_table(path)
+        return {"folder": path} if table is None else {"table": table}
+    if not path.exists():
+        raise not_found(path)
+    ending = path.suffix.casefold()
+    if ending in ENDINGS:
+        return {"table": path}
+    if ending == ".npz":
+        return {"arrays": path}
+    raise DataError("data-format", where=str(path), ending=ending or path.name)
+
+
+def open_source(
+    config: DataConfig,
+    target: str | None = None,
+    memory: Mapping[str, object] | None = None,
+    *,
+    column: str = "image",
+    endings: Sequence[str] | None = None,
+) -> Source:
+    """The data of a recipe -> its raw examples.
+
+    Args:
+        config: names the folder, table or arrays.
+        target: the column to predict; by default the only one that is called so (label, class, target, y).
+        memory: arrays by column name, where the data is in memory.
+        column: what to call the input of a folder, whose only names are those of its classes.
+        endings: the only file endings to take from a folder; by default everything that is not known clutter.
+
+    Raises:
+        DataError: the data is not there, empty or malformed.
+        UsageError: the config names no data.
+    """
+    split_column = config.split.column
+    if memory is not None:
+        source = read_arrays(memory, target, split_column)
+    elif config.folder is not None:
+        source = read_folder(config.folder, column, endings)
+    elif config.table is not None:
+        source = read_table(config.table, target, split_column)
+    elif config.arrays is not None:
+        source = read_npz(config.arrays, target, split_column)
+    else:
+        raise UsageError("data-missing", where="data")
+    for needed in (target, config.split.group, split_column):
+        if needed is not None and needed not in source.columns:
+            raise no_column(needed, source.columns, str(source.place or source.name))
+    return _without(source, config.exclude_classes)
+
+
+def _only_table(folder: Path) -> Path | None:
+    """The one CSV file of a folder that has no class folders."""
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_clutter(entry.name)]
+    except OSError:
+        return None
+    tables = [entry for entry in entries if entry.suffix.casefold() in ENDINGS and entry.is_file()]
+    return tables[0] if len(tables) == 1 and sum(entry.is_dir() for entry in entries) < 2 else None
+
+
+def _without(source: Source, classes: Sequence[str]) -> Source:
+    """The source without the examples of some classes."""
+    if not classes:
+        return source
+    labels = [source.label(row) for row in range(len(source))]
+    for name in classes:
+        if name not in labels:
+            known = sorted(set(labels))
+            raise DataError("class-unknown", where="data.exclude_classes", label=name, labels=", ".join(known), guess=guess(name, known))
+    kept = [row for row, label in enumerate(labels) if label not in classes]
+    if not kept:
+        raise DataError("data-empty", where=str(source.place or source.name))
+    given = None if source.given is None else tuple(source.given[row] for row in kept)
+    return replace(source, examples=[source.examples[row] for row in kept], given=given)

@@ -1,0 +1,174 @@
+"""One file that holds many arrays: rows that are mapped into memory, then an index, then a footer with its checksum.
+
+    rows ...... | index (.npz) | offset of the index | its length | its SHA-256 | magic
+
+Written front to back under a temporary name and renamed when whole, so a reader sees a whole file or none, two writers
+cannot disturb each other (the last rename wins), and nothing has to fit into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau.types import Array, TensorSpec
+
+SUFFIX = ".cache"
+MAGIC = b"flambeau-rows-1\n"
+FOOTER = struct.Struct("<QQ32s16s")
+BLOCK = 1 << 22
+"""Bytes of rows that share a checksum."""
+VERIFIED = 1 << 31
+"""Bytes of rows that are checked when a file is opened; of larger files evenly spread blocks. Reading them warms the page cache as well."""
+UNUSED_DAYS = 30
+"""Files that were not opened for so long are removed."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows whose sizes differ, in one flat array."""
+
+    flat: Array
+    starts: npt.NDArray[np.int64]
+    """(rows + 1,) where each row begins in `flat`, in elements."""
+    shapes: npt.NDArray[np.int64]
+    """(rows, axes)."""
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    @overload
+    def __getitem__(self, row: int | np.integer) -> Array: ...
+    @overload
+    def __getitem__(self, row: npt.NDArray[np.int64]) -> list[Array]: ...
+    def __getitem__(self, row: int | np.integer | npt.NDArray[np.int64]) -> Array | list[Array]:
+        if isinstance(row, np.ndarray):
+            return [np.array(self[int(one)]) for one in row]
+        return self.flat[self.starts[row] : self.starts[row + 1]].reshape(self.shapes[row])
+
+
+Rows: TypeAlias = Array | Ragged
+"""Row number -> array; row numbers -> several arrays."""
+
+
+def take(rows: Rows, wanted: npt.NDArray[np.int64]) -> list[Array]:
+    """Several rows in the order that is asked for, read from the disk in the order in which they lie there."""
+    order = np.argsort(wanted, kind="stable")
+    found = rows[wanted[order]]
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return [found[place] for place in places]
+
+
+class Writer:
+    """Takes rows one after the other, then the index."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._waiting = bytearray()
+        self._checksums: list[int] = []
+        self._starts = [0]
+
+    def add(self, row: Array) -> None:
+        """Appends one row."""
+        self._waiting += np.ascontiguousarray(row).tobytes()
+        self._starts.append(self._starts[-1] + row.nbytes)
+        while len(self._waiting) >= BLOCK:
+            self._flush(BLOCK)
+
+    def finish(self, index: Mapping[str, Array]) -> None:
+        """Writes the index and the footer; the file is durable afterwards."""
+        if self._waiting:
+            self._flush(len(self._waiting))
+        packed = io.BytesIO()
+        np.savez(packed, allow_pickle=False, **index, starts=np.array(self._starts, np.int64), checksums=np.array(self._checksums, np.uint32))
+        content = packed.getvalue()
+        self._file.write(content)
+        self._file.write(FOOTER.pack(self._starts[-1], len(content), hashlib.sha256(content).digest(), MAGIC))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _flush(self, size: int) -> None:
+        block = bytes(self._waiting[:size])
+        self._checksums.append(zlib.crc32(block))
+        self._file.write(block)
+        del self._waiting[:size]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A file that was opened: the bytes of its rows, mapped into memory, and its index."""
+
+    data: npt.NDArray[np.uint8]
+    index: Mapping[str, Array]
+
+    def rows(self, spec: TensorSpec) -> Rows:
+        """The rows as arrays of the kind that `spec` describes."""
+        starts = self.index["starts"].astype(np.int64)
+        flat = self.data.view(spec.dtype)
+        if None in spec.shape:
+            return Ragged(flat, starts // flat.itemsize, self.index["shapes"].astype(np.int64))
+        return flat.reshape(len(starts) - 1, *[size or 0 for size in spec.shape])
+
+
+def open_store(path: Path, verify: bool = True) -> Store | None:
+    """A file that `Writer` wrote -> its content; None if it is not there, cut off or damaged."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(end - FOOTER.size, 0))
+            offset, length, digest, magic = FOOTER.unpack(file.read(FOOTER.size))
+            if magic != MAGIC or offset + length + FOOTER.size != end:
+                return None
+            file.seek(offset)
+            content = file.read(length)
+            if hashlib.sha256(content).digest() != digest:
+                return None
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                index = {name: archive[name] for name in archive.files}
+            data = np.memmap(file, np.uint8, "r", shape=(offset,)) if offset else np.empty(0, np.uint8)
+    except (OSError, struct.error):
+        return None
+    store = Store(np.asarray(data), index)
+    return store if not verify or _is_sound(store) else None
+
+
+def _is_sound(store: Store) -> bool:
+    checksums = store.index["checksums"]
+    step = max(1, -(-len(store.data) // VERIFIED))
+    return all(zlib.crc32(store.data[block * BLOCK : (block + 1) * BLOCK].data) == checksums[block] for block in range(0, len(checksums), step))
+
+
+@contextlib.contextmanager
+def new_store(path: Path) -> Iterator[tuple[Writer, Path]]:
+    """A writer for the file that will lie at `path`, and the temporary name under which it can be read before that."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns():x}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield Writer(file), temporary
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def tidy(folder: Path, keep: Sequence[Path] = ()) -> None:
+    """Removes what killed writers left behind and what has not been used for a month."""
+    now = time.time()
+    for pattern, days in ((".*.tmp", 1), (f"*{SUFFIX}", UNUSED_DAYS)):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if path not in keep and now - path.stat().st_mtime > days * 86_400:
+                    path.unlink()

@@ -1,0 +1,39 @@
+"""What a recipe says about the test."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from flambeau import messages
+from flambeau.config import Config
+from flambeau.evaluation.estimates import FIGURES, LOWER_IS_BETTER
+
+_TOP_K = re.compile(r"top_[1-9][0-9]{0,3}_accuracy")
+
+
+def _is_figure(name: str) -> str:
+    names = [name for figures in FIGURES.values() for name in figures if name not in LOWER_IS_BETTER]
+    if name not in names and not _TOP_K.fullmatch(name):
+        guess = next(iter(get_close_matches(name, names, 1)), "")
+        raise ValueError(messages.text("metric-unknown", "what", name=name, names=", ".join(names)) + (f" ({guess}?)" if guess else ""))
+    return name
+
+
+class TestConfig(Config):
+    """How the finished model is tested."""
+
+    __test__: ClassVar[bool] = False
+    """pytest takes every class called Test... for a test."""
+
+    top_k: int = Field(3, ge=2, le=100)
+    """An answer also counts for top_k_accuracy when the true class is among this many; left out with fewer classes."""
+    confidence: float = Field(0.95, ge=0.5, le=0.9999)
+    """Share of tests whose interval would cover the true value."""
+    min: dict[Annotated[str, AfterValidator(_is_figure)], float] = Field(default_factory=dict)
+    """The least acceptable value by metric, 0 to 1 (`accuracy: 0.9`); below it the command ends with exit code 1."""
+    worst: int = Field(24, ge=0, le=200)
+    """Number of the worst mistakes that the report shows."""

@@ -1,0 +1,126 @@
+"""What happens during a verb, as facts. The pipeline tells them to whoever wants to show them; nothing here knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+Show: TypeAlias = Callable[[object], None]
+"""Takes each event (one of the classes below, types.Epoch, or errors.Notice) as it happens."""
+
+
+def silent(event: object) -> None:
+    """Shows nothing."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The program and what it runs on."""
+
+    version: str
+    torch: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long piece of work is; shown only where a live line can be drawn."""
+
+    stage: str
+    """Key of the catalogue: "reading", "testing"."""
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What the data holds."""
+
+    name: str
+    kinds: Mapping[str, str]
+    """Input column -> its modality."""
+    target: str
+    counts: Mapping[str, int]
+    """Examples by class, most frequent first."""
+    num_bad: int
+    num_duplicates: int
+    """Examples that look like another one."""
+    listing: Path | None
+
+
+@dataclass(frozen=True)
+class SplitMade:
+    """Examples of each split."""
+
+    train: int
+    valid: int
+    test: int
+    how: str
+    """Key of the catalogue: "split-given", "split-column", "split-group", "split-stratified"."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is about to be trained, and how."""
+
+    network: str
+    parameters: int
+    flops: int
+    inputs: Sequence[str]
+    reason: str
+    alternatives: Sequence[str]
+    optimizer: str
+    schedule: str
+    batch_size: str
+    epochs: int
+    stop_early: int | None
+    augment: Sequence[str]
+    execution: Mapping[str, object]
+    """Device, threads, precision, memory format, fused, compile."""
+    seconds: float | None
+    """Estimate for all epochs, from real steps; None where none were timed."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of training."""
+
+    best: int
+    stopped: str | None
+    """Why before the last epoch, as a sentence; None at the last."""
+    advice: str
+    """What the gap between train and validation means, and what to try."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How good the model is on the test split."""
+
+    test: Mapping[str, object]
+    baseline: Mapping[str, object]
+    weakest: Mapping[str, object] | None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where everything lies."""
+
+    artifact: Path
+    num_bytes: int
+    report: Path
+    run: Path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model in another format, and the proof."""
+
+    target: str
+    path: Path
+    num_bytes: int
+    verification: Mapping[str, object]
+    latency: Mapping[str, float]
+    """Milliseconds of one example by runtime, one thread."""

@@ -1,0 +1,102 @@
+"""ONNX: the default target, and the runtime of every artifact. Loading needs onnxruntime only, exporting needs torch."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau.errors import CheckFailed, DataError
+from flambeau.exporting.exporter import Exporter
+from flambeau.types import Array, Runner
+
+if TYPE_CHECKING:
+    from flambeau.network.build import Network
+
+OUTPUT = "answers"
+
+
+class Onnx(Exporter):
+    """One self-contained file: preprocessing graph, network and activation; raw encoded values in, answers out."""
+
+    name = "onnx"
+    runtime = "onnxruntime"
+    file = "model.onnx"
+
+    def export(self, network: Network, sample: Mapping[str, Array], path: Path, metadata: Mapping[str, str]) -> None:
+        """As Exporter.export: dynamic batch, opset of torch's choice, weights inside the file."""
+        import onnx
+        import torch
+
+        names = list(sample)
+        batch = torch.export.Dim("batch", min=1)
+        tensors = tuple(torch.from_numpy(np.ascontiguousarray(sample[name])) for name in names)
+        network.eval()
+        try:
+            with warnings.catch_warnings():
+                # torch and onnxscript announce their own deprecations here; none of them is the user's business
+                warnings.simplefilter("ignore")
+                program = torch.onnx.export(
+                    network,
+                    tensors,
+                    input_names=names,
+                    output_names=[OUTPUT],
+                    dynamic_shapes=(tuple({0: batch} for _ in names),),
+                    dynamo=True,
+                    verbose=False,
+                )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise CheckFailed("export-impossible", where=self.name, target=self.name, reason=_first_cause(error)) from error
+        assert program is not None
+        model = program.model_proto
+        onnx.helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model)
+        path.write_bytes(model.SerializeToString())
+
+    def load(self, path: Path, threads: int | None = None) -> Runner:
+        """As Exporter.load."""
+        return OnnxRunner(path, threads)
+
+
+class OnnxRunner:
+    """A file of ours in ONNX Runtime, on the CPU.
+
+    The bytes are given instead of the path: external data, which could point at any file of the machine, is then refused.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_threads()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except (onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf, onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError) as error:
+            raise DataError("model-damaged", where=str(path), reason=str(error).splitlines()[0][:200]) from error
+        self.input_names = tuple(entry.name for entry in self._session.get_inputs())
+
+    def __call__(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.float32]:
+        """As types.Runner."""
+        answers: npt.NDArray[np.float32] = self._session.run([OUTPUT], {name: inputs[name] for name in self.input_names})[0]
+        return answers
+
+
+def available_threads() -> int:
+    """Cores that this process may run on: its affinity mask, which ONNX Runtime does not look at by itself."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def _first_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

@@ -1,0 +1,165 @@
+"""From a trained network to a tested artifact: exported, proven on the raw test files, scored once, packed with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau import artifact, events
+from flambeau.card import model_card
+from flambeau.errors import CheckFailed, Notice
+from flambeau.evaluation.answering import answer_all
+from flambeau.evaluation.config import TestConfig
+from flambeau.evaluation.scores import baseline, evaluate, headlines, weakest
+from flambeau.events import Progress, Show
+from flambeau.exporting.onnx import Onnx
+from flambeau.exporting.torch import TorchRunner
+from flambeau.exporting.verify import Verification, demand, verify
+from flambeau.predictor import Predictor
+from flambeau.preparation import Prepared
+from flambeau.recipe import Recipe
+from flambeau.runfolder import RunFolder
+from flambeau.types import Example
+
+if TYPE_CHECKING:
+    from flambeau.network.build import Network
+
+NUM_GOLDENS = 8
+GOLDEN_BYTES = 1_000_000
+"""Files larger than this do not become goldens: an artifact is copied around and checked on every start."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What ships, before it is packed: the predictor of the artifact, and the proof that it answers as the network."""
+
+    predictor: Predictor
+    model: bytes | None
+    """The ONNX file; None where no graph can hold the network and PyTorch is the runner."""
+    verification: Verification | None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What was answered to each example of the test, and the scores."""
+
+    answers: npt.NDArray[np.float32]
+    truths: npt.NDArray[np.int64]
+    scores: Mapping[str, Any]
+    baseline: Mapping[str, Any]
+
+    @property
+    def headlines(self) -> dict[str, Any]:
+        """The single scores by name."""
+        return headlines(self.scores)
+
+    @property
+    def weakest(self) -> Mapping[str, Any] | None:
+        """The class with the least recall."""
+        return weakest(self.scores)
+
+    @property
+    def event(self) -> events.Tested:
+        """The same for people."""
+        return events.Tested(self.headlines, self.baseline, self.weakest)
+
+
+def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show: Show) -> Shipped:
+    """Exports the network and proves the export on every raw file of the test split.
+
+    Raises:
+        CheckFailed: the export answers differently.
+    """
+    reference = TorchRunner(network)
+    inner = Predictor(data.preprocessors, reference, data.target)
+    file = run.path / f".{artifact.MODEL}"
+    sample = {name: np.stack([rows[int(row)] for row in data.split.train[:2]]) for name, rows in data.cache.rows.items()}
+    metadata = {"flambeau": artifact.to_json({"labels": data.target.labels, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
+    try:
+        Onnx().export(network, sample, file, metadata)
+        runner = Onnx().load(file)
+        verification = verify("onnx", runner, reference, inner, data.examples(data.split.test))
+        demand(verification, str(file))
+        return Shipped(Predictor(data.preprocessors, runner, data.target), file.read_bytes(), verification)
+    except CheckFailed as error:
+        if error.code != "export-impossible" or not recipe.names_code:
+            raise
+        show(Notice("runs-in-torch", {"reason": error.facts["reason"]}))
+        return Shipped(inner, None, None)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test(predictor: Predictor, examples: list[Example], truths: npt.NDArray[np.int64], config: TestConfig, show: Show) -> Tested:
+    """Scores a predictor on raw examples."""
+    answers = answer_all(predictor, examples, lambda done, total: show(Progress("stage-testing", done, total)))
+    labels, counts = predictor.target.labels, predictor.target.counts
+    return Tested(answers, truths, evaluate(answers, truths, labels, config), baseline(counts, truths, labels, config.confidence))
+
+
+def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recipe: Recipe, network: Network) -> None:
+    """Writes the artifact into the run folder, in one step, with the report that lies there."""
+    import safetensors.torch
+
+    signature = {
+        "name": data.source.name,
+        "inputs": {column: {"type": recipe.inputs[column].type, "spec": asdict(chosen.spec)} for column, chosen in data.preprocessors.items()},
+        "task": data.target.type,
+        "labels": list(data.target.labels),
+        "versions": versions(),
+        "recipe": recipe.hash,
+        "test": tested.headlines,
+        "baseline": tested.baseline,
+    }
+    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    members = {
+        "recipe.yaml": recipe.to_yaml().encode("utf-8", "surrogateescape"),
+        "signature.json": artifact.to_json(signature),
+        "preprocessing.json": artifact.to_json(_preprocessing(data)),
+        "target.json": artifact.to_json(data.target.model_dump(mode="json")),
+        "weights.safetensors": safetensors.torch.save(weights),
+        "README.md": model_card(signature, tested.scores).encode("utf-8", "backslashreplace"),
+        "report.json": run.report.with_suffix(".json").read_bytes(),
+        "report.html": run.report.read_bytes(),
+        **_goldens(shipped.predictor, data),
+    }
+    if shipped.model is not None:
+        members[artifact.MODEL] = shipped.model
+    if shipped.verification is not None:
+        members["verification.json"] = artifact.to_json({"onnx": shipped.verification.to_json()})
+    artifact.write(run.artifact, members, versions())
+
+
+def versions() -> dict[str, str]:
+    """What made the model, by package."""
+    import platform
+    from importlib.metadata import version
+
+    packages = ("flambeau", "torch", "onnx", "onnxruntime", "numpy", "pillow")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _preprocessing(data: Prepared) -> dict[str, Any]:
+    return {column: chosen.model_dump(mode="json") for column, chosen in data.preprocessors.items()}
+
+
+def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
+    """A few raw test examples, of different classes first, and the answers of the runner that ships."""
+    rows = data.split.test
+    labels = data.labels(rows)
+    seen: dict[str, int] = {}
+    rank = [_count(seen, label) for label in labels]
+    order = [rows[place] for place in sorted(range(len(rows)), key=lambda place: (rank[place], place))]
+    examples = [example for example in data.examples(np.asarray(order)) if artifact.size_of(example) <= GOLDEN_BYTES][:NUM_GOLDENS]
+    answers = predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(labels)), np.float32)
+    return artifact.goldens(examples, answers, list(data.preprocessors))
+
+
+def _count(seen: dict[str, int], label: str) -> int:
+    """How often `label` came before; counts it."""
+    seen[label] = seen.get(label, 0) + 1
+    return seen[label] - 1

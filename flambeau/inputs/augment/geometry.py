@@ -1,0 +1,95 @@
+"""Geometry: every step is one affine map, and all of them together are one resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from flambeau.inputs.augment.steps import Crop, Flip, Rotate, Scale, Shear, Shift, VerticalFlip
+from flambeau.inputs.steps import Step
+
+Numbers = npt.NDArray[np.float64]
+Uniform = Callable[[int], Numbers]
+"""Number of a draw within a step -> (batch,) random numbers in [0, 1)."""
+
+GEOMETRIC = (Flip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop)
+
+
+def between(uniform: Numbers, low: float, high: float) -> Numbers:
+    """Numbers in [0, 1) -> the same, spread over [low, high)."""
+    return low + (high - low) * uniform
+
+
+def affine_map(step: Step, uniform: Uniform, height: int, width: int) -> Numbers:
+    """(batch, 3, 3): where in the picture before the step each pixel of the picture after it comes from.
+
+    Coordinates are (x to the right, y down, 1) in pixels from the middle of the picture.
+    """
+    match step:
+        case Flip(probability=probability):
+            return _rows(xx=_sign(uniform(0) < probability))
+        case VerticalFlip(probability=probability):
+            return _rows(yy=_sign(uniform(0) < probability))
+        case Rotate(degrees=degrees):
+            angle = np.radians(between(uniform(0), -degrees, degrees))
+            return _rows(xx=np.cos(angle), xy=np.sin(angle), yx=-np.sin(angle), yy=np.cos(angle))
+        case Scale(by=by):
+            zoom = (1 + by) ** between(uniform(0), -1, 1)
+            return _rows(xx=zoom, yy=zoom)
+        case Shift(by=by):
+            return _rows(x=between(uniform(0), -by, by) * width, y=between(uniform(1), -by, by) * height)
+        case Shear(degrees=degrees):
+            return _rows(xy=np.tan(np.radians(between(uniform(0), -degrees, degrees))))
+        case Crop(by=by):
+            window = 1 - by * uniform(0)
+            room = (1 - window) / 2
+            return _rows(xx=window, yy=window, x=between(uniform(1), -1, 1) * room * width, y=between(uniform(2), -1, 1) * room * height)
+    raise AssertionError(f"{step.name} is not geometric")
+
+
+def _sign(flipped: npt.NDArray[np.bool_]) -> Numbers:
+    return np.where(flipped, -1.0, 1.0)
+
+
+def _rows(
+    xx: Numbers | float = 1, xy: Numbers | float = 0, x: Numbers | float = 0, yx: Numbers | float = 0, yy: Numbers | float = 1, y: Numbers | float = 0
+) -> Numbers:
+    """The map (x, y) -> (xx x + xy y + x, yx x + yy y + y)."""
+    numbers = np.broadcast_arrays(*map(np.asarray, (xx, xy, x, yx, yy, y, 0.0, 0.0, 1.0)))
+    return np.stack(numbers, -1).reshape(-1, 3, 3)
+
+
+def move(images: Tensor, steps: Sequence[Step], uniforms: Sequence[Uniform]) -> Tensor:
+    """Pictures (batch, channels, height, width) float -> the same, moved by all steps in their order, in one bilinear sampling.
+
+    Beyond the border the outermost pixel is repeated. Flips alone are exact.
+    """
+    height, width = images.shape[-2:]
+    maps = [affine_map(step, uniform, height, width) for step, uniform in zip(steps, uniforms, strict=True)]
+    total = reduce(np.matmul, maps)  # the first step's map is applied last: it leads back to the original
+    if all(isinstance(step, Flip | VerticalFlip) for step in steps):
+        return _flipped(images, total)
+    return grid_sample(images, _grid(total, height, width, images), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _flipped(images: Tensor, maps: Numbers) -> Tensor:
+    for axis, place in ((3, 0), (2, 1)):
+        flipped = torch.from_numpy(maps[:, place, place] < 0).to(images.device)
+        images = torch.where(flipped[:, None, None, None], images.flip(axis), images)
+    return images
+
+
+def _grid(maps: Numbers, height: int, width: int, like: Tensor) -> Tensor:
+    """(batch, 3, 3) maps in pixels -> (batch, height, width, 2) places, -1 to 1 from edge to edge of the picture."""
+    half = np.array([width / 2, height / 2, 1.0])
+    rows = torch.from_numpy((maps * half / half[:, None])[:, :2].astype(np.float32)).to(like.device)
+    x = (2 * torch.arange(width, device=like.device) + 1) / width - 1
+    y = (2 * torch.arange(height, device=like.device) + 1) / height - 1
+    down = rows[:, None, :, 1] * y[None, :, None] + rows[:, None, :, 2]  # (batch, height, 2)
+    return rows[:, None, None, :, 0] * x[:, None] + down[:, :, None, :]

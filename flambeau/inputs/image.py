@@ -1,0 +1,224 @@
+"""Images: photos, scans, drawings; from files, bytes, arrays or PIL images. An image is (channels, height, width) uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+
+from flambeau.inputs import likeness
+from flambeau.inputs.augment.steps import SAFE, AugmentStep
+from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT
+from flambeau.inputs.denoise import Denoise
+from flambeau.inputs.input import Input, Preprocessor
+from flambeau.inputs.pixels import data_url
+from flambeau.inputs.reading import DECODER, LARGEST_SIDE, Decode, Reading, Side
+from flambeau.inputs.recognition import decide, looks_like_images
+from flambeau.inputs.resize import Interpolation, Resize
+from flambeau.inputs.statistics import IMAGENET, Statistics, measured
+from flambeau.inputs.steps import fault, named_among
+from flambeau.types import Array, TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from flambeau.inputs.augment import Augmentation
+
+
+def _square(value: object) -> object:
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in pair):
+        raise fault("size-form", largest=str(LARGEST_SIDE))
+    return pair
+
+
+def _open_word(value: object) -> object:
+    return None if value == "auto" else value
+
+
+def _known_word(value: object) -> object:
+    return named_among(("data", "backbone", "none"))(value) if isinstance(value, str) else value
+
+
+def _statistics_tag(value: object) -> str:
+    return "given" if isinstance(value, Mapping | Statistics) else "word"
+
+
+_SIDE = {"type": "integer", "minimum": 1, "maximum": LARGEST_SIDE}
+Size = Annotated[
+    tuple[Side, Side],
+    BeforeValidator(_square),
+    WithJsonSchema({"anyOf": [_SIDE, {"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}]}),
+]
+"""[height, width] in pixels, or one number for both."""
+
+
+class ImageInput(Input):
+    """A column of pictures."""
+
+    type: Literal["image"] = "image"
+    size: Size | None = None
+    """[height, width] in pixels that the network sees, or one number for both. Left open: from the size of the data."""
+    resize: Resize | None = None
+    """stretch: to the size, proportions change. pad: keep the proportions, fill with grey. crop: keep them, cut off what
+    juts out. Left open: stretch if nearly all pictures have the same proportions, else pad; never crop."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are averaged when the size changes."""
+    channels: Literal[1, 3] | None = None
+    """1: grey, 3: red, green, blue, as read and cached. Left open: 1 if all pictures are stored in grey."""
+    grayscale: bool = False
+    """Colour pictures are made grey inside the exported model."""
+    denoise: Denoise = "none"
+    """none, median, median5, gaussian, bilateral, or one with settings: {gaussian: {sigma: 1.5}}. Inside the exported model."""
+    standardise: Annotated[
+        Annotated[Literal["data", "backbone", "none"], Tag("word")] | Annotated[Statistics, Tag("given")],
+        Discriminator(_statistics_tag),
+        BeforeValidator(_known_word),
+    ] = "data"
+    """data: by mean and standard deviation of the training pictures. backbone: by ImageNet's, as pre-trained networks expect.
+    none: levels from 0 to 1. Or {mean: [...], std: [...]} with levels from 0 to 1."""
+    augment: Annotated[tuple[AugmentStep, ...] | None, BeforeValidator(_open_word)] = None
+    """What varies in training: a list of steps, [] for nothing. Left open, or auto: a little rotation, scale, shift,
+    brightness and contrast. No flip: letters, digits and hand signs change their meaning."""
+    decode: Decode = "exact"
+    """fast: large JPEG files are decoded at a half, a quarter or an eighth of their size, 3 to 7 times quicker, a few grey
+    levels off. The same in training and serving."""
+    max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)
+    """Larger pictures are refused before they are decoded."""
+
+    @classmethod
+    def recognises(cls, values: Sequence[object]) -> bool:
+        """Whether nearly all of the values are pictures or paths of pictures."""
+        return looks_like_images(values)
+
+    def resolve(self, values: Sequence[object]) -> Self:
+        """Size, resize, channels and augmentation settled, by the headers of the sample."""
+        augment = SAFE if self.augment is None else self.augment
+        if None not in (self.size, self.resize, self.channels):
+            return self.model_copy(update={"augment": augment})
+        found = decide(values, self.max_pixels)
+        settled = {"size": self.size or found.size, "resize": self.resize or found.resize, "channels": self.channels or found.channels}
+        return self.model_copy(update={**settled, "augment": augment})
+
+    @property
+    def reading(self) -> Reading:
+        """The part that turns a raw value into an array."""
+        assert self.size is not None and self.resize is not None and self.channels is not None, "only a resolved input can read"
+        return Reading(
+            size=self.size,
+            resize=self.resize,
+            interpolation=self.interpolation,
+            channels=self.channels,
+            decode=self.decode,
+            max_pixels=self.max_pixels,
+        )
+
+    def read(self, value: object) -> Array:
+        """A path, bytes, an array or a PIL image -> (channels, height, width) uint8."""
+        return self.reading.read(value)
+
+    @property
+    def spec(self) -> TensorSpec:
+        """(channels, height, width) uint8."""
+        return self.reading.spec
+
+    def reading_key(self) -> str:
+        """Size, resize, interpolation, channels, decode and the decoder's version; nothing of the graph part."""
+        return self.reading.key
+
+    def fit(self, arrays: Iterable[Array]) -> ImagePreprocessor:
+        """Pictures of the training split -> the fitted preprocessor. Statistics are taken after grayscale and before
+        denoise, which hardly changes them."""
+        reading = self.reading
+        grayscale = self.grayscale and reading.channels == 3
+        channels = 1 if grayscale else reading.channels
+        return ImagePreprocessor(
+            reading=reading,
+            grayscale=grayscale,
+            denoise=self.denoise,
+            statistics=self._statistics(arrays, grayscale).for_channels(channels),
+            decoder=DECODER,
+        )
+
+    def _statistics(self, arrays: Iterable[Array], grayscale: bool) -> Statistics:
+        if isinstance(self.standardise, Statistics):
+            return self.standardise
+        if self.standardise == "data":
+            return measured(arrays, grayscale)
+        return IMAGENET if self.standardise == "backbone" else Statistics(mean=(0.0,), std=(1.0,))
+
+    def fingerprint(self, array: Array) -> int:
+        """64 bits that are close (Hamming, up to `likeness.NEAR`) for pictures that look alike."""
+        return likeness.fingerprint(_as_uint8(array))
+
+    def is_alike(self, one: Array, other: Array) -> bool:
+        """Whether two pictures are one photo, compressed, resized or exposed differently."""
+        return likeness.is_alike(_as_uint8(one), _as_uint8(other))
+
+    def is_blank(self, array: Array) -> bool:
+        """Whether the picture is one colour, give or take two grey levels."""
+        return likeness.is_blank(_as_uint8(array))
+
+    def variations(self) -> list[str]:
+        """Each augmentation step and how far it goes: "rotate 10"."""
+        return [" ".join([step.name, *(f"{value:g}" for value in step.model_dump()[step.name].values())]) for step in self.augment or ()]
+
+    def augmentation(self, spec: TensorSpec) -> Augmentation | None:
+        """What varies batches of pictures (batch, channels, height, width); None if the list is empty."""
+        if not self.augment:
+            return None
+        from flambeau.inputs.augment.pictures import Pictures
+
+        return Pictures(self.augment)
+
+
+class ImagePreprocessor(Preprocessor):
+    """The preprocessing of pictures, fitted."""
+
+    type: Literal["image"] = "image"
+    reading: Reading
+    grayscale: bool
+    """Whether three channels become one; False if there is only one."""
+    denoise: Denoise
+    statistics: Statistics
+    """Of the channels that the network sees."""
+    decoder: str
+    """What decoded the training pictures."""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """(channels, height, width) uint8."""
+        return self.reading.spec
+
+    @property
+    def gives(self) -> TensorSpec:
+        """(channels, height, width) float32, one channel after grayscale."""
+        channels = 1 if self.grayscale else self.reading.channels
+        return TensorSpec(("channels", "height", "width"), (channels, *self.reading.size), "float32")
+
+    def read(self, value: object) -> Array:
+        """A path, bytes, an array or a PIL image -> (channels, height, width) uint8."""
+        return self.reading.read(value)
+
+    def picture(self, array: Array) -> str:
+        """(channels, height, width) uint8 -> a data: URL of a PNG, before the graph part."""
+        return data_url(_as_uint8(array))
+
+    def module(self) -> nn.Module:
+        """(batch, channels, height, width) uint8 or float, 0 to 255 -> grayscale, denoise, standardise -> float32."""
+        from torch import nn
+
+        from flambeau.inputs.graph.image import Grayscale, PrepareImage, Standardise
+
+        return PrepareImage(
+            Grayscale() if self.grayscale else nn.Identity(),
+            nn.Identity() if self.denoise == "none" else self.denoise.module(),
+            Standardise(self.statistics.mean, self.statistics.std),
+        )
+
+
+def _as_uint8(array: Array) -> npt.NDArray[np.uint8]:
+    return array.astype(np.uint8, copy=False)

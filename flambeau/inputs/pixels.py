@@ -1,0 +1,78 @@
+"""Arrays as people hold pictures in memory -> 8-bit grey levels, by one rule."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from flambeau.errors import DataError
+from flambeau.types import Array
+
+
+def levels(array: Array) -> npt.NDArray[np.uint8]:
+    """Values of any kind -> grey levels 0 to 255, the same shape.
+
+    bool: 0 and 255. uint8: as it is. uint16: divided by 257, so that 65,535 is white. Other integers: 0 to 255 as they
+    are. Floats: 0 to 1 are multiplied by 255; where one value is above 1, all are taken as 0 to 255. Both are rounded.
+
+    Raises:
+        DataError: a value is outside its range or not a number, or the type has no rule.
+    """
+    kind = array.dtype.kind
+    if kind == "b":
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint8:
+        return array.astype(np.uint8, copy=False)
+    if kind == "u" and array.dtype.itemsize == 2:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if kind not in "iuf":
+        raise DataError("image-array", shape=array.shape, dtype=str(array.dtype))
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))  # a NaN is both
+    if not 0 <= low <= high <= 255:
+        raise DataError("image-values", low=f"{low:g}", high=f"{high:g}")
+    if kind == "f":
+        array = np.rint(array.astype(np.float64) * (255 if high <= 1 else 1))
+    return array.astype(np.uint8)
+
+
+def sixteen_bit_levels(array: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """32-bit integers, as TIFF and PGM files bring them -> grey levels: they are read as 16-bit ones.
+
+    Raises:
+        DataError: a value is below 0 or above 65,535.
+    """
+    low, high = int(array.min(initial=0)), int(array.max(initial=0))
+    if not 0 <= low <= high <= 65_535:
+        raise DataError("image-values", low=f"{low:,}", high=f"{high:,}")
+    return levels(array.astype(np.uint16))
+
+
+def as_pixels(array: Array) -> npt.NDArray[np.uint8]:
+    """(height, width) or (height, width, 1 | 3 | 4) of any kind -> uint8 of the same axes, (height, width) if there is one channel.
+
+    Raises:
+        DataError: another shape, no pixel, or values without a rule (see `levels`).
+    """
+    if not is_image_shape(array.shape):
+        raise DataError("image-array", shape=array.shape, dtype=str(array.dtype))
+    if array.size == 0:
+        raise DataError("image-empty")
+    flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    return np.ascontiguousarray(levels(flat))
+
+
+def is_image_shape(shape: tuple[int, ...]) -> bool:
+    """Whether (height, width) or (height, width, 1 | 3 | 4)."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+
+
+def data_url(pixels: npt.NDArray[np.uint8]) -> str:
+    """(channels, height, width) with one or three channels -> a PNG as a ``data:`` URL, for pages that show it."""
+    image = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    png = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(png, "png", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")

@@ -1,0 +1,62 @@
+"""From a raw value to the array that is cached: decode, resize, order the axes. Shared by the recipe side and the fitted side."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import __version__ as pillow_version
+from pydantic import Field
+
+from flambeau.config import Config
+from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, picture
+from flambeau.inputs.resize import Interpolation, Resize, fit, scaled
+from flambeau.types import TensorSpec
+
+LARGEST_SIDE = 4096
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE, strict=True)]
+"""Height or width in pixels."""
+Decode = Literal["exact", "fast"]
+
+DECODER = f"Pillow {pillow_version}"
+"""What decodes and resizes. Another version may answer differently by a grey level."""
+
+REDUCTION_MARGIN = 2
+"""A fast decoding leaves at least so many times the pixels that are needed in each direction, for a clean resize."""
+
+
+class Reading(Config):
+    """How a picture becomes an array. Every field is settled."""
+
+    size: tuple[Side, Side]
+    """(height, width) in pixels."""
+    resize: Resize
+    interpolation: Interpolation
+    channels: Literal[1, 3]
+    decode: Decode
+    max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)
+
+    @property
+    def spec(self) -> TensorSpec:
+        """What `read` returns."""
+        return TensorSpec(("channels", "height", "width"), (self.channels, *self.size), "uint8")
+
+    @property
+    def key(self) -> str:
+        """All that changes what `read` returns, the decoder's version too."""
+        return f"image {DECODER} {self.model_dump_json()}"
+
+    def read(self, value: object) -> npt.NDArray[np.uint8]:
+        """A path, bytes, an array or a PIL image -> (channels, height, width).
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None)
+        fitted = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
+        return np.ascontiguousarray(fitted.reshape(*self.size, self.channels).transpose(2, 0, 1))
+
+    def _need(self, height: int, width: int) -> tuple[int, int]:
+        rows, columns = scaled(height, width, self.size, self.resize)
+        return rows * REDUCTION_MARGIN, columns * REDUCTION_MARGIN

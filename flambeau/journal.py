@@ -1,0 +1,165 @@
+"""One run while it is made: its folder and lock, what was asked for, its clock, and all that is said on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flambeau import messages
+from flambeau.data.examples import class_counts
+from flambeau.data.listing import data_page, split_csv
+from flambeau.errors import Interrupted, Notice, UsageError
+from flambeau.events import Saved, Show, SplitMade, Surveyed
+from flambeau.finishing import Tested, versions
+from flambeau.planning import Plan, Request
+from flambeau.preparation import Prepared
+from flambeau.run import Run, read_run
+from flambeau.runfolder import RunFolder, find_run, new_run
+from flambeau.storage import locked, write_atomically
+
+
+@dataclass
+class Journal:
+    """Set out for a new run, or taken up from one that was interrupted."""
+
+    request: Request
+    shown: Show
+    refit: bool = False
+    find_lr: bool = False
+    folder: RunFolder | None = None
+    """Where the run lies; None until its name is known."""
+    resumed: bool = False
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What run.json said when the run was taken up."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def show(self, event: object) -> None:
+        """Shows an event; keeps warnings for the report and log.txt."""
+        if isinstance(event, Notice):
+            self.notices.append(event.what)
+            if self.folder is not None:
+                with (self.folder.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as log:
+                    log.write(f"[{event.code}] {messages.printable(event.what)}\n")
+        self.shown(event)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Adds the seconds of what is inside to a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0) + time.perf_counter() - started
+
+    @contextmanager
+    def opened(self, plan: Plan, path: str | Path | None, force: bool) -> Iterator[RunFolder]:
+        """The run's folder, for this process alone, with its recipe in it.
+
+        Raises:
+            UsageError: the folder is taken.
+            Interrupted: the work inside was; the message says how to go on.
+        """
+        folder = self.folder or new_run(None if path is None else Path(path), plan.source.name, force)
+        with locked(folder.path):
+            self.folder = folder
+            if not self.resumed:
+                self._begin(plan)
+            try:
+                yield folder
+            except Interrupted as stop:
+                folder.write(status="interrupted")
+                raise Interrupted("run-interrupted", signal=stop.exit_code - 128, where=str(folder.path), run=folder.path) from stop
+
+    def _begin(self, plan: Plan) -> None:
+        folder = self.opened_folder
+        write_atomically(folder.recipe, (plan.given or plan.recipe.to_yaml()).encode("utf-8", "surrogateescape"))
+        write_atomically(folder.resolved, plan.recipe.to_yaml().encode("utf-8", "surrogateescape"))
+        folder.write(
+            status="running",
+            name=plan.source.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            network=plan.network_name,
+            why=plan.why,
+            refit=self.refit,
+            find_lr=self.find_lr,
+            in_memory=isinstance(self.request.data, Mapping),
+            seed=plan.recipe.training.seed,
+            versions=versions(),
+            source=plan.source.fingerprint,
+        )
+
+    @property
+    def opened_folder(self) -> RunFolder:
+        """The folder, once it is open."""
+        assert self.folder is not None
+        return self.folder
+
+    def relearned(self, plan: Plan) -> None:
+        """Writes the recipe again, after the search for a learning rate has changed it."""
+        write_atomically(self.opened_folder.resolved, plan.recipe.to_yaml().encode("utf-8", "surrogateescape"))
+        self.opened_folder.write(find_lr=False)
+
+    def surveyed(self, plan: Plan, data: Prepared) -> None:
+        """Writes and shows what was found in the data.
+
+        Raises:
+            UsageError: it is not what it was when the run began.
+        """
+        folder = self.opened_folder
+        digest = data.cache.facts.digest
+        if self.record.get("data", digest) != digest:
+            raise UsageError("data-changed", where=str(plan.source.place or plan.source.name))
+        write_atomically(folder.data, data_page(plan.source, data.cleaned, data.split).encode("utf-8", "surrogateescape"))
+        write_atomically(folder.split, split_csv(plan.source, data.cache.facts, data.split).encode("utf-8", "surrogateescape"))
+        folder.write(data=digest)
+        for event in survey(plan, data, folder.data):
+            self.show(event)
+
+    def close(self, tested: Tested) -> Run:
+        """Marks the run as finished; what `fit` gives back."""
+        folder = self.opened_folder
+        self.seconds["total"] = sum(self.seconds.values())
+        seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
+        folder.write(status="finished", test=tested.headlines, baseline=tested.baseline, seconds=seconds)
+        size = sum(file.stat().st_size for file in folder.artifact.rglob("*") if file.is_file())
+        self.show(Saved(folder.artifact, size, folder.report, folder.path))
+        return read_run(folder, self.request.allow_code)
+
+
+def survey(plan: Plan, data: Prepared, listing: Path | None) -> tuple[Surveyed, SplitMade]:
+    """What the data holds and how it was split, for people."""
+    settings = plan.recipe.data.split
+    how = "split-given" if data.source.given is not None else "split-group" if settings.group else "split-stratified"
+    used = data.split.used()
+    kinds = {name: chosen.type for name, chosen in data.preprocessors.items()}
+    where = str(plan.source.place or plan.source.name)
+    counts = class_counts(data.labels(used))
+    found = Surveyed(where, kinds, str(plan.source.target), counts, len(data.cleaned.problems), data.cleaned.num_duplicates, listing)
+    return found, SplitMade(len(data.split.train), len(data.split.valid), len(data.split.test), how, settings.seed)
+
+
+def journal_of(request: Request, resume: str | Path | None, show: Show, refit: bool, find_lr: bool) -> Journal:
+    """A new journal, or that of an interrupted run, whose resolved recipe is the request then.
+
+    Raises:
+        DataError: there is no run.
+        UsageError: the data of the run was in memory and is not given again.
+    """
+    if resume is None:
+        return Journal(request, show, refit, find_lr)
+    folder = find_run(Path(resume)) or RunFolder(Path(resume))
+    record = folder.read()
+    if record["in_memory"] and request.data is None:
+        raise UsageError("data-in-memory", where=str(resume))
+    again = replace(request, recipe=folder.resolved, settings=(), target=None, network=(record["network"], record["why"]))
+    return Journal(again, show, record["refit"], record["find_lr"], folder, True, record)
+
+
+def as_tree(events: tuple[Surveyed, SplitMade]) -> dict[str, Any]:
+    """The same for JSON."""
+    found, made = (asdict(event) for event in events)
+    return {"data": {**found, "listing": None}, "split": made}

@@ -1,0 +1,194 @@
+"""A plan and its data -> a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flambeau import messages
+from flambeau.data.batches import Batches
+from flambeau.errors import Notice
+from flambeau.evaluation.scores import quick
+from flambeau.events import Planned, Show, Started, Trained
+from flambeau.journal import Journal
+from flambeau.network.build import Network, build, parameter_groups
+from flambeau.network.table import Row, layer_table, total
+from flambeau.planning import Plan
+from flambeau.preparation import Prepared
+from flambeau.recipe import Recipe
+from flambeau.training.advice import gap
+from flambeau.training.config import TrainingConfig
+from flambeau.training.device import available_threads, choose_device, describe
+from flambeau.training.estimate import estimate_seconds
+from flambeau.training.finder import find_lr
+from flambeau.training.loop import train
+from flambeau.training.parameters import Group
+from flambeau.training.watch import recorded
+from flambeau.types import Epoch
+from flambeau.version import __version__
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A network that is about to learn, and what it learns from."""
+
+    network: Network
+    config: TrainingConfig
+    train: Batches
+    valid: Batches
+    data: Prepared
+
+    @property
+    def rows(self) -> list[Row]:
+        """The layer table."""
+        return layer_table(self.network, {name: chosen.gives for name, chosen in self.data.preprocessors.items()})
+
+    @property
+    def seconds(self) -> float:
+        """How long all epochs would take, from a few real steps."""
+        return estimate_seconds(self.network, self.data.target.loss(), self.train, self.valid, self.config)
+
+    def best_lr(self) -> float | None:
+        """The learning rate at which the loss falls fastest; None where it never falls."""
+        return find_lr(self.network, self.data.target.loss(), self.train, self.config).suggestion
+
+
+def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
+    """A resolved recipe and its data -> a network with its first weights, and the batches that it will see.
+
+    Raises:
+        RecipeError: the layers do not fit together, or the network is too large; `path` addresses the node.
+    """
+    config = recipe.training
+    targets = data.targets()
+    device = choose_device(config.device)
+    vary = {name: recipe.inputs[name].augmentation(chosen.spec) for name, chosen in data.preprocessors.items()}
+    network = build(
+        recipe.network,
+        {name: chosen.gives for name, chosen in data.preprocessors.items()},
+        {name: chosen.module() for name, chosen in data.preprocessors.items()},
+        data.target.out_features,
+        data.target.activation(),
+        config.seed,
+        allow_code=allow_code,
+    )
+    batches = Batches(
+        data.cache.rows,
+        targets,
+        data.split.train,
+        data.preprocessors,
+        config.batch_size,
+        config.seed,
+        augment={name: step for name, step in vary.items() if step is not None},
+        soft=data.target.soft,
+        sampling=config.sampling,
+        device=device,
+    )
+    return Learning(network, config, batches, Batches(data.cache.rows, targets, data.split.valid, data.preprocessors, 256, device=device), data)
+
+
+def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Epoch]:
+    """Trains; the network then has the weights that are kept. Each epoch is shown as it ends and written to `folder`.
+
+    Raises:
+        Interrupted: a signal came; `resume` goes on from there.
+    """
+    data = learning.data
+    epochs = train(
+        learning.network,
+        data.target.loss(),
+        learning.train,
+        learning.valid,
+        quick,
+        learning.config,
+        folder / "checkpoints",
+        data.target.monitor,
+        resume,
+        groups=[Group(**group) for group in parameter_groups(learning.network)],
+        notify=show,
+    )
+    history = []
+    for epoch in recorded(epochs, folder):
+        show(epoch)
+        history.append(epoch)
+    return history
+
+
+def learn_again(recipe: Recipe, data: Prepared, history: Sequence[Epoch], journal: Journal) -> Network:
+    """Trains once more from the first weights, on train + validation, for as many epochs as were best. The validation scores of
+    this training mean nothing any more and are not shown.
+    """
+    best = _best(history).number
+    settings = {"epochs": best, "stop_early": None, "keep_best": False}
+    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=settings)})
+    again = begin(recipe, data.with_validation_in_train(), journal.request.allow_code)
+    folder = journal.opened_folder.path / "refit"
+    folder.mkdir(exist_ok=True)
+    journal.show(Notice("refitting", {"epochs": best, "n": again.train.num_examples}))
+    learn(again, folder, journal.resumed, lambda event: None if isinstance(event, Epoch) else journal.show(event))
+    return again.network
+
+
+def with_best_lr(plan: Plan, data: Prepared, journal: Journal) -> Plan:
+    """The plan with the learning rate at which the loss of a short trial falls fastest, written into the run's recipe."""
+    found = begin(plan.recipe, data, journal.request.allow_code).best_lr()
+    optimizer = plan.recipe.training.optimizer
+    journal.show(Notice("lr-found", {"lr": found, "before": optimizer.lr}) if found else Notice("lr-not-found", {"lr": optimizer.lr}))
+    if found:
+        plan = plan.changed(f"training.optimizer.{optimizer.name}.lr={found:.2e}")
+    journal.relearned(plan)
+    return plan
+
+
+def started(recipe_device: str = "auto") -> Started:
+    """What this program runs on."""
+    import torch
+
+    return Started(__version__, torch.__version__.split("+")[0], describe(choose_device(recipe_device), available_threads()))
+
+
+def planned(plan: Plan, learning: Learning, seconds: float | None) -> Planned:
+    """What is about to happen, for people."""
+    cost = total(learning.rows)
+    config = learning.config
+    execution = {
+        "device": describe(choose_device(config.device), config.threads or available_threads()),
+        "precision": config.precision,
+        "memory_format": config.memory_format,
+        "fused": "auto" if config.fused is None else config.fused,
+        "compile": config.compile,
+    }
+    others = plan.choice.alternatives if plan.choice else ()
+    return Planned(
+        network=plan.network_name,
+        parameters=cost.parameters,
+        flops=cost.flops,
+        inputs=[f"{name}: {chosen.gives}" for name, chosen in learning.data.preprocessors.items()],
+        reason=plan.why,
+        alternatives=[
+            messages.text("plan-alternative", network=other.spec, parameters=other.parameters, flops=other.flops / 1e6)
+            for other in others
+            if other.spec != plan.network_name
+        ],
+        optimizer=f"{config.optimizer.name} {config.optimizer.lr:g}",
+        schedule=config.schedule.name,
+        batch_size=str(config.batch_size),
+        epochs=config.epochs,
+        stop_early=config.stop_early,
+        augment=[step for chosen in plan.recipe.inputs.values() for step in chosen.variations()],
+        execution=execution,
+        seconds=seconds,
+    )
+
+
+def trained(history: Sequence[Epoch], config: TrainingConfig) -> Trained:
+    """How the training went, and what the distance between train and validation means."""
+    best = _best(history).number
+    stopped = messages.text("train-stopped", n=config.stop_early) if history[-1].number < config.epochs else None
+    advice = gap(history)
+    return Trained(best, stopped, " ".join(filter(None, (advice.what, advice.fix))))
+
+
+def _best(history: Sequence[Epoch]) -> Epoch:
+    return max(history, key=lambda epoch: (epoch.best, epoch.number))

@@ -1,0 +1,54 @@
+"""Everything a person reads, by key, in English and Chinese.
+
+The texts lie in ``en/*.toml`` and ``zh/*.toml``, one file per room, the same keys and placeholders in both. A key is an
+error code ("data-not-found") or the name of a line of the transcript; its parts are ``what``, ``why`` and ``fix``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from string import Formatter
+
+LANGUAGES = ("en", "zh")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def language() -> str:
+    """ "zh" or "en": FLAMBEAU_LANG if it is set, else the locale, else English."""
+    for variable in ("FLAMBEAU_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable, "")
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+@cache
+def catalogue(lang: str) -> dict[str, dict[str, str]]:
+    """All texts of one language: key -> part -> template."""
+    folder = files(__package__) / lang
+    texts: dict[str, dict[str, str]] = {}
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".toml"):
+            texts.update(tomllib.loads(file.read_text(encoding="utf-8")))
+    return texts
+
+
+def text(key: str, part: str = "what", /, **facts: object) -> str:
+    """The text of one key in the user's language, its {placeholders} filled from `facts`.
+
+    A "why" or a "fix" about something that is not known (a fact that is "" or None) is left out: "".
+    """
+    template = catalogue(language())[key].get(part, "")
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]
+    if part != "what" and any(facts.get(name) in ("", None) for name in names):
+        return ""
+    return template.format(**facts)
+
+
+def printable(value: object) -> str:
+    """`value` as text that cannot move a terminal's cursor, colour it, break the line or turn the reading direction."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", str(value))

@@ -1,0 +1,108 @@
+"""A tested model in use: loaded from a run or an artifact, asked in Python or put behind HTTP. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flambeau import artifact
+from flambeau.errors import FlambeauError
+from flambeau.runfolder import find_artifact
+from flambeau.types import Prediction
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that gives the answers that were tested."""
+
+    artifact: artifact.Artifact
+
+    @property
+    def path(self) -> Path:
+        """The artifact's folder."""
+        return self.artifact.path
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the answers."""
+        return self.artifact.predictor.target.labels
+
+    @property
+    def test(self) -> Mapping[str, Any]:
+        """The scores of the test split, as ``flambeau test --json`` gives them under "test"."""
+        scores: Mapping[str, Any] = self.artifact.signature["test"]
+        return scores
+
+    def predict(self, inputs: Sequence[object]) -> list[Prediction]:
+        """Raw values (paths, bytes, arrays, or mappings of fields) -> one prediction each, in order.
+
+        Raises:
+            DataError: for the first value that cannot be read; `try_predict` gives the error in its place instead.
+        """
+        predictor = self.artifact.predictor
+        return predictor.predict(predictor.as_examples(inputs))
+
+    def try_predict(self, inputs: Sequence[object]) -> list[Prediction | FlambeauError]:
+        """As `predict`, but a value that cannot be read becomes an error in its place."""
+        predictor = self.artifact.predictor
+        return predictor.try_predict(predictor.as_examples(inputs))
+
+
+def load(path: str | Path, *, threads: int | None = None, allow_code: bool = False) -> Model:
+    """The tested model of a run folder or an artifact.
+
+    Args:
+        path: runs/NAME-1, or the model.flambeau in it, or a copy of that anywhere.
+        threads: cores to compute on; None takes all that this process may use.
+        allow_code: permits a network of the user's own class to be imported.
+
+    Raises:
+        DataError: there is no model, a file was altered, or the answers are not the tested ones on this machine.
+    """
+    return Model(artifact.load(find_artifact(Path(path)), threads=threads, allow_code=allow_code))
+
+
+def predict(path: str | Path, inputs: Sequence[object], *, allow_code: bool = False) -> list[Prediction]:
+    """Answers of a run or an artifact to raw values, in order; `load` once and use `Model.predict` for more than one call."""
+    return load(path, allow_code=allow_code).predict(inputs)
+
+
+def serve(
+    path: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    threads: int | None = None,
+    allow_code: bool = False,
+    announce: Callable[[str, float, str], None] = lambda url, seconds, runtime: None,
+) -> int:
+    """Answers HTTP requests until SIGTERM or SIGINT; what was accepted by then is still answered.
+
+    Args:
+        announce: called with the address, the seconds that the start took and the runtime, when the first request can be answered.
+
+    Returns:
+        The exit code of the process.
+    """
+    from flambeau.serving.config import Limits
+    from flambeau.serving.model import Ready, ServedModel
+    from flambeau.serving.server import serve as run_server
+
+    def loaded() -> ServedModel:
+        model = load(path, threads=threads, allow_code=allow_code).artifact
+        return ServedModel(model.predictor, model.name, model.signature, runtime(model))
+
+    def ready(facts: Ready) -> None:
+        announce(facts.url, facts.seconds, facts.runtime)
+
+    return run_server(loaded, host, port, Limits(), ready)
+
+
+def runtime(loaded: artifact.Artifact) -> str:
+    """What computes the answers, with its version."""
+    from importlib.metadata import version
+
+    name = "onnxruntime" if artifact.MODEL in loaded.manifest["files"] else "torch"
+    return f"{name} {version(name)}"

@@ -1,0 +1,278 @@
+"""What a person asked for and what the data is like -> a recipe in which nothing is open any more.
+
+Room by room, in the order of the walk: the data is opened, its columns are recognised, the network is chosen for what comes
+out of the inputs. A setting (``--set path=value``) changes the resolved form of its room.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from flambeau import randomness
+from flambeau.data.examples import Source
+from flambeau.data.source import open_data, open_source
+from flambeau.document import Document, read_file
+from flambeau.document import Path as Address
+from flambeau.errors import DataError, Notice, RecipeError, UsageError
+from flambeau.inputs.input import Input, Preprocessor
+from flambeau.inputs.union import INPUTS
+from flambeau.network.choose import Choice, choose
+from flambeau.network.spec import LayerList, as_written, read_preset
+from flambeau.recipe import Recipe, apply, located, parse
+from flambeau.recipe.settings import split
+from flambeau.tasks.union import TASKS
+from flambeau.training.defaults import epochs_for, patience_for
+
+SAMPLE = 200
+"""Examples whose headers are looked at before anything is chosen."""
+READ = 8
+"""Examples that are read to learn what the network will get."""
+
+
+class Words(TypedDict, total=False):
+    """The words of the command line that describe a piece of work."""
+
+    target: str | None
+    """Column to predict."""
+    group: str | None
+    """Column whose equal values stay together in one split."""
+    settings: Sequence[str]
+    """``path=value``: changes to the resolved recipe."""
+    epochs: int | None
+    seed: int | None
+    """Of split and training."""
+    max_bad: str | float | None
+    """Largest share of unusable examples: 0.05 or "5%"."""
+    exclude_classes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for."""
+
+    data: object = None
+    """A path, or arrays by column name; None where the recipe says it."""
+    recipe: Path | Recipe | Mapping[str, Any] | None = None
+    target: str | None = None
+    settings: tuple[str, ...] = ()
+    """``path=value``, in the order in which they are applied."""
+    allow_code: bool = False
+    network: tuple[str, str] | None = None
+    """Name of the network and why it was chosen, where a resolved recipe no longer says it."""
+
+    @classmethod
+    def from_words(
+        cls, data: object = None, recipe: str | Path | Recipe | Mapping[str, Any] | None = None, allow_code: bool = False, **words: Unpack[Words]
+    ) -> Request:
+        """The words of the command line (and of `flambeau.fit`) -> a request; most are settings of the recipe."""
+        max_bad, seed = words.get("max_bad"), words.get("seed")
+        set_to: dict[str, object] = {
+            "data.split.group": words.get("group"),
+            "data.split.seed": seed,
+            "training.seed": seed,
+            "training.epochs": words.get("epochs"),
+            "data.max_bad": None if max_bad is None else _share(max_bad),
+            "data.exclude_classes": list(words.get("exclude_classes", ())) or None,
+        }
+        said = tuple(f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in set_to.items() if value is not None)
+        return cls(data, Path(recipe) if isinstance(recipe, str) else recipe, words.get("target"), (*said, *words.get("settings", ())), allow_code)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with nothing left open, and the data that it is for."""
+
+    recipe: Recipe
+    source: Source
+    network_name: str
+    """The preset, the timm model or the class; "layers" for a list."""
+    why: str
+    """Why this network, in words; "" where the recipe named it."""
+    choice: Choice | None
+    """Why the network was chosen; None where the recipe named it."""
+    given: str
+    """The recipe as it was given; "" without one."""
+    document: Document | None
+    """The recipe's file, which errors point into."""
+    notices: tuple[Notice, ...] = ()
+
+    def changed(self, setting: str) -> Plan:
+        """The plan with one more setting."""
+        return replace(self, recipe=_changed(self.recipe, [setting]))
+
+    @contextmanager
+    def placing_errors(self) -> Iterator[None]:
+        """Gives a RecipeError that a room raises its place in the recipe's file."""
+        with placing_errors(self.document):
+            yield
+
+
+def resolve(request: Request) -> Plan:
+    """Looks at the data and makes every choice that the request leaves open. Reads a few examples, trains nothing.
+
+    Raises:
+        RecipeError: with every problem of the recipe and its place.
+        DataError: the data is not there, or nothing in it can be learned from.
+    """
+    given, document, text = _given(request.recipe)
+    recipe = _placed(given, request.data)
+    recipe = _changed(recipe, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
+    target = request.target or _set_target(request.settings) or (recipe.task.target if recipe.task else None)
+    with placing_errors(document):
+        memory = request.data if isinstance(request.data, Mapping) else None
+        source = open_source(recipe.data, target, memory, column=recipe.column)
+        recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
+        recipe, notices = _with_inputs(recipe, source, request.settings)
+        recipe, choice = _with_network(recipe, source)
+        name, why = request.network or (_name_of(recipe), choice.reason if choice else "")
+        recipe = _changed(_expanded(recipe), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
+    return Plan(recipe, source, name, why, choice, text, document, notices)
+
+
+@contextmanager
+def placing_errors(document: Document | None) -> Iterator[None]:
+    """Gives a RecipeError its place in the recipe's file, if there is one."""
+    try:
+        yield
+    except RecipeError as error:
+        if document is not None:
+            error.path = as_written(error.path, document.tree)
+        raise located(error, document.marks if document else None) from error.__cause__
+
+
+def preprocessors_of(inputs: Mapping[str, Input], source: Source) -> dict[str, Preprocessor]:
+    """Each resolved input fitted on a few examples: enough to know what the network will get.
+
+    Raises:
+        DataError: none of the examples that were tried can be read.
+    """
+    return {name: chosen.fit(_read(chosen, source, name)) for name, chosen in inputs.items()}
+
+
+def _given(recipe: Path | Recipe | Mapping[str, Any] | None) -> tuple[Recipe, Document | None, str]:
+    if recipe is None:
+        return Recipe(), None, ""
+    if isinstance(recipe, Recipe):
+        return recipe, None, recipe.to_yaml()
+    if isinstance(recipe, Mapping):
+        parsed = parse(dict(recipe))
+        return parsed, None, parsed.to_yaml()
+    document = read_file(recipe)
+    return parse(document.tree, document.marks, recipe), document, recipe.read_text(encoding="utf-8-sig")
+
+
+def _placed(recipe: Recipe, data: object) -> Recipe:
+    """The recipe with the data that the command line names, which goes before its own."""
+    if data is None:
+        return recipe
+    place = {name: path.absolute() for name, path in open_data(data).items()}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": None, "table": None, "arrays": None, **place})})
+
+
+def _changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with settings applied to its resolved form."""
+    return parse(apply(recipe.to_tree(), settings)) if settings else recipe
+
+
+def _room(setting: str) -> str | int:
+    path: Address = split(setting)[0]
+    return path[0]
+
+
+def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: Sequence[str]) -> Recipe:
+    """The recipe with epochs and patience for so many examples, where neither recipe nor settings fix them."""
+    fixed = {*given.training.model_fields_set, *(str(split(setting)[0][1]) for setting in settings if len(split(setting)[0]) > 1)}
+    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(num_examples)}
+    recipe = _changed(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}), settings)
+    if "stop_early" in fixed:
+        return recipe
+    patience = {"stop_early": patience_for(recipe.training.epochs)}
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update=patience)})
+
+
+def _set_target(settings: Sequence[str]) -> str | None:
+    return next((setting.partition("=")[2].strip("\"' ") for setting in reversed(settings) if setting.startswith("task.target=")), None)
+
+
+def _with_inputs(recipe: Recipe, source: Source, settings: Sequence[str]) -> tuple[Recipe, tuple[Notice, ...]]:
+    """The recipe with every input and the task settled, and what was left out."""
+    rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
+    values = {column: [source.examples[row][column] for row in rows] for column in source.columns}
+    inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, values)
+    for name in inputs:
+        if name not in values:
+            raise RecipeError("input-column-unknown", path=("inputs", name), column=name, columns=", ".join(source.columns))
+    task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else TASKS[0].model_validate({"target": source.target})
+    resolved = {name: chosen.resolve(values[name]) for name, chosen in inputs.items()}
+    recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
+    settled = {name: chosen.resolve(values[name]) for name, chosen in recipe.inputs.items()}
+    return recipe.model_copy(update={"inputs": settled}), notices
+
+
+def _recognised(recipe: Recipe, source: Source, values: Mapping[str, Sequence[object]]) -> tuple[dict[str, Input], tuple[Notice, ...]]:
+    """An input for each column that one recognises; the others are named in a notice."""
+    spoken_for = {source.target, recipe.data.split.group, recipe.data.split.column}
+    inputs: dict[str, Input] = {}
+    left_out = []
+    for column in source.columns:
+        if column not in spoken_for:
+            kind = next((kind for kind in INPUTS if kind.recognises(values[column])), None)
+            if kind is None:
+                left_out.append(column)
+            else:
+                inputs[column] = kind.model_validate({})
+    if not inputs:
+        raise DataError("nothing-recognised", where=str(source.place or source.name), columns=", ".join(left_out))
+    return inputs, (Notice("columns-left-out", {"columns": ", ".join(left_out)}),) if left_out else ()
+
+
+def _with_network(recipe: Recipe, source: Source) -> tuple[Recipe, Choice | None]:
+    if recipe.network != "auto":
+        return recipe, None
+    classes = len({source.label(row) for row in range(len(source))})
+    specs = {name: chosen.gives for name, chosen in preprocessors_of(recipe.inputs, source).items()}
+    choice = choose(specs, len(source), classes)
+    return recipe.model_copy(update={"network": choice.spec}), choice
+
+
+def _expanded(recipe: Recipe) -> Recipe:
+    """A preset's name replaced by its layers, so that each can be seen and set."""
+    if not isinstance(recipe.network, str):
+        return recipe
+    return recipe.model_copy(update={"network": LayerList(layers=read_preset(recipe.network).network.filled())})
+
+
+def _name_of(recipe: Recipe) -> str:
+    network = recipe.network
+    if isinstance(network, str):
+        return network
+    return "layers" if isinstance(network, LayerList) else str(getattr(network, next(iter(type(network).model_fields))))
+
+
+def _read(chosen: Input, source: Source, name: str) -> list[Any]:
+    arrays, first_error = [], None
+    for row in randomness.permutation(len(source), 0)[:SAMPLE].tolist():
+        try:
+            arrays.append(chosen.read(source.examples[row][name]))
+        except DataError as error:
+            first_error = first_error or error
+        if len(arrays) == READ:
+            break
+    if not arrays:
+        assert first_error is not None
+        raise first_error
+    return arrays
+
+
+def _share(value: str | float) -> float:
+    """0.05, "0.05" or "5%" -> 0.05."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", str(value))
+    if match is None:
+        raise UsageError("share-form", where="--max-bad", given=value)
+    return float(match[1]) / (100 if match[2] else 1)

@@ -1,0 +1,91 @@
+"""From a plan to what a network can learn from: encoded once, cleaned, split, and fitted on the training split alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau.data.cache import Cache, encode
+from flambeau.data.cleaning import Cleaned, clean
+from flambeau.data.examples import Source
+from flambeau.data.split import Split, split
+from flambeau.data.store import Rows
+from flambeau.events import Progress, Show
+from flambeau.inputs.input import Preprocessor
+from flambeau.recipe import Recipe
+from flambeau.tasks.task import Target
+from flambeau.types import Array, Example
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that is ready, and everything that was fitted on its training split."""
+
+    source: Source
+    cache: Cache
+    cleaned: Cleaned
+    split: Split
+    preprocessors: Mapping[str, Preprocessor]
+    target: Target
+
+    def labels(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """The raw target of each row, as text."""
+        return [self.source.label(int(row)) for row in rows]
+
+    def examples(self, rows: npt.NDArray[np.int64]) -> list[Example]:
+        """The raw examples of these rows."""
+        return [self.source.examples[int(row)] for row in rows]
+
+    def truths(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The targets of these rows in answer space, (rows, ...)."""
+        return np.stack([self.target.truth(label) for label in self.labels(rows)])
+
+    @property
+    def test(self) -> tuple[list[Example], npt.NDArray[np.int64]]:
+        """The raw examples of the test split and their truths."""
+        return self.examples(self.split.test), self.truths(self.split.test)
+
+    def targets(self) -> Array:
+        """The targets of all rows in training space; rows that are in no split hold zeros."""
+        used = self.split.used()
+        encoded = [self.target.encode(label) for label in self.labels(used)]
+        targets = np.zeros((len(self.source), *encoded[0].shape), encoded[0].dtype)
+        targets[used] = encoded
+        return targets
+
+    def with_validation_in_train(self) -> Prepared:
+        """The same data with the validation examples among those to learn from; nothing is fitted again."""
+        both = np.sort(np.concatenate([self.split.train, self.split.valid]))
+        return replace(self, split=replace(self.split, train=both))
+
+
+def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepared:
+    """Reads, cleans, splits and fits.
+
+    Args:
+        recipe: resolved.
+        folder: the run's; takes the cache where the user's cannot be written.
+
+    Raises:
+        DataError: too much of the data is unusable, or a class is too small to be split.
+    """
+    assert recipe.task is not None, "a resolved recipe has a task"
+    cache = encode(source, recipe.inputs, folder, lambda done, total: show(Progress("stage-reading", done, total)))
+    cleaned = clean(source, cache, recipe.inputs, recipe.data)
+    labels = [source.label(row) for row in range(len(source))]
+    settings = recipe.data.split
+    groups = None if settings.group is None else source.values(settings.group)
+    parts = split(labels, cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
+    for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices):
+        show(notice)
+    preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
+    target = recipe.task.fit([labels[row] for row in parts.train])
+    return Prepared(source, cache, cleaned, parts, preprocessors, target)
+
+
+def _rows(rows: Rows, wanted: npt.NDArray[np.int64]) -> Iterator[Array]:
+    return (rows[int(row)] for row in wanted)

@@ -1,0 +1,110 @@
+"""A recipe: the configs of all rooms under one roof, read from YAML and written back with nothing left unsaid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from flambeau.config import Config
+from flambeau.data.config import DataConfig
+from flambeau.document import Tree, write
+from flambeau.evaluation.config import TestConfig
+from flambeau.inputs.union import AnyInput
+from flambeau.network.spec import CustomNetwork, NetworkSpec
+from flambeau.recipe.schema import Schema
+from flambeau.tasks.union import AnyTask
+from flambeau.training.config import TrainingConfig
+
+Format: TypeAlias = Literal["onnx"]
+"""What a model can be written as; the names of the exporters."""
+
+LOCATIONS = ("folder", "table", "arrays")
+"""Fields of `data` that say where it lies: made absolute when they are read, and no part of what a recipe is."""
+
+
+class Recipe(Config):
+    """One piece of work, from raw data to an exported model. What is left out is chosen by looking at the data."""
+
+    data: DataConfig = DataConfig()
+    """Where the examples are, which are used, and how they are split."""
+    inputs: dict[str, AnyInput] = Field(default_factory=dict)
+    """How each column is read, by its name. Empty: recognised from the data."""
+    task: AnyTask | None = None
+    """What is predicted. null: chosen from the data."""
+    network: Literal["auto"] | NetworkSpec = "auto"
+    """The layers, or the name of a ready-made network. "auto": chosen for the data."""
+    training: TrainingConfig = TrainingConfig()
+    """How the network learns."""
+    test: TestConfig = TestConfig()
+    """How the finished model is tested."""
+    export: tuple[Format, ...] = ("onnx",)
+    """The forms in which the model is written."""
+
+    @field_validator("data", mode="after")
+    @classmethod
+    def _placed(cls, data: DataConfig, info: ValidationInfo) -> DataConfig:
+        """Relative locations are relative to the recipe's folder."""
+        base = Path((info.context or {}).get("folder", "")).absolute()
+        given = {name: getattr(data, name) for name in LOCATIONS}
+        return data.model_copy(update={name: base / path.expanduser() for name, path in given.items() if path is not None})
+
+    @property
+    def hash(self) -> str:
+        """64 hexadecimal digits that are the same for the same work, wherever its data lies and however it was spelled."""
+        tree = self.model_dump(mode="json", exclude={"data": set(LOCATIONS)})
+        canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def column(self) -> str:
+        """What to call the pictures of a folder, whose only names are those of its classes: as the recipe's first input."""
+        return next(iter(self.inputs), "image")
+
+    @property
+    def names_code(self) -> bool:
+        """Whether it names code of the user, which runs only with --allow-code."""
+        return isinstance(self.network, CustomNetwork)
+
+    def to_tree(self, *, only_given: bool = False) -> dict[str, Tree]:
+        """The recipe as plain data, in long form, with every default in it.
+
+        Args:
+            only_given: without what nobody said.
+        """
+        return {room: _kind_first(part) for room, part in self.model_dump(mode="json", exclude_unset=only_given).items()}
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML with every default in it; `parse` reads it back as an equal recipe."""
+        return write(self.to_tree())
+
+
+def _kind_first(tree: Tree) -> Tree:
+    """The same with `type`, which says what the other keys mean, in front of them."""
+    if isinstance(tree, dict):
+        return {key: _kind_first(tree[key]) for key in sorted(tree, key=lambda key: key != "type")}
+    return tree
+
+
+class _Published(GenerateJsonSchema):
+    """The dialect is said in the schema itself."""
+
+    def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        return {"$schema": self.schema_dialect, **super().generate(schema, mode)}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a recipe, as editors use it."""
+    return Recipe.model_json_schema(schema_generator=_Published)
+
+
+@cache
+def schema() -> Schema:
+    """The same, to be asked what may stand where."""
+    return Schema(json_schema())

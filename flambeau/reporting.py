@@ -1,0 +1,141 @@
+"""Everything that a run found out, as the facts of its report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from flambeau import messages
+from flambeau.data.examples import class_counts
+from flambeau.data.split import overlap
+from flambeau.evaluation.curves import curve_points
+from flambeau.evaluation.facts import (
+    Check,
+    ClassCount,
+    DataFacts,
+    EpochFacts,
+    ExportFacts,
+    LayerRow,
+    Mistake,
+    ModelFacts,
+    Problem,
+    ReportFacts,
+    Reproduction,
+)
+from flambeau.evaluation.mistakes import Wrong, worst_mistakes
+from flambeau.evaluation.report import write_report
+from flambeau.finishing import Shipped, Tested, versions
+from flambeau.journal import Journal, survey
+from flambeau.network.table import Row, total
+from flambeau.planning import Plan
+from flambeau.preparation import Prepared
+from flambeau.types import Epoch
+
+PICTURES = 4
+"""Examples of each class on the contact sheet."""
+PROBLEMS = 100
+"""Unusable examples that the report lists; data.md has all."""
+
+
+def report(journal: Journal, plan: Plan, data: Prepared, rows: Sequence[Row], history: Sequence[Epoch], shipped: Shipped, tested: Tested) -> None:
+    """Writes report.json and report.html into the run folder."""
+    folder = journal.opened_folder
+    mistakes = worst_mistakes(tested.answers, tested.truths, plan.recipe.test.worst)
+    crossing = overlap(data.split, data.cleaned.clusters)
+    facts = ReportFacts(
+        run=folder.path.name,
+        created=str(folder.read()["created"]),
+        labels=data.target.labels,
+        test=tested.scores,
+        baseline=tested.baseline,
+        curves=curve_points(tested.answers, tested.truths, data.target.labels),
+        checks=_checks(shipped, crossing, tested),
+        data=_data(plan, data, crossing, journal.notices),
+        model=_model(plan, data, rows, shipped),
+        epochs=[EpochFacts(**asdict(epoch)) for epoch in history],
+        mistakes=[_mistake(data, wrong) for wrong in mistakes],
+        num_mistakes=int((tested.answers.argmax(-1) != tested.truths).sum()),
+        exports=_exports(shipped),
+        reproduction=_reproduction(plan, data, journal.seconds),
+    )
+    write_report(facts, folder.report)
+
+
+def _checks(shipped: Shipped, crossing: int, tested: Tested) -> list[Check]:
+    checks = [Check(messages.text("check-overlap"), crossing == 0, messages.text("check-overlap-found", n=crossing))]
+    if shipped.verification is not None:
+        found = shipped.verification
+        detail = messages.text("check-export-found", n=found.num_examples, difference=found.largest_difference, same=found.num_same)
+        checks.append(Check(messages.text("check-export", target=found.target), found.passed, detail))
+    better = tested.scores["accuracy"]["low"] > tested.baseline["accuracy"]["value"]
+    checks.append(Check(messages.text("check-baseline"), better, messages.text("check-baseline-found", low=tested.scores["accuracy"]["low"])))
+    return checks
+
+
+def _data(plan: Plan, data: Prepared, crossing: int, notices: Sequence[str]) -> DataFacts:
+    parts = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
+    counts = {word: class_counts(data.labels(rows)) for word, rows in parts.items()}
+    classes = [
+        ClassCount(label, **{word: counts[word].get(label, 0) for word in parts}, pictures=_pictures(data, label)) for label in data.target.labels
+    ]
+    problems = data.cleaned.problems
+    how = survey(plan, data, None)[1].how
+    return DataFacts(
+        source=str(plan.source.place or plan.source.name),
+        classes=classes,
+        split=messages.text(
+            "split-sizes", **{word: len(rows) for word, rows in parts.items()}, how=messages.text(how, seed=plan.recipe.data.split.seed)
+        ),
+        problems=[Problem(problem.where, problem.error.code, problem.error.what) for problem in problems[:PROBLEMS]],
+        num_problems=len(problems),
+        num_duplicates=None if plan.recipe.data.near_duplicates == "ignore" else data.cleaned.num_duplicates,
+        overlap=crossing,
+        notices=notices,
+    )
+
+
+def _model(plan: Plan, data: Prepared, rows: Sequence[Row], shipped: Shipped) -> ModelFacts:
+    return ModelFacts(
+        name=plan.network_name,
+        parameters=total(rows).parameters,
+        layers=[LayerRow(row.name, row.output, row.parameters, row.flops, row.memory_bytes) for row in rows],
+        why=plan.why,
+        input=", ".join(f"{name}: {chosen.gives}" for name, chosen in data.preprocessors.items()),
+        size_bytes=len(shipped.model) if shipped.model else None,
+    )
+
+
+def _mistake(data: Prepared, wrong: Wrong) -> Mistake:
+    row = int(data.split.test[wrong.row])
+    truth, answer = data.target.labels[wrong.truth], data.target.labels[wrong.answer]
+    return Mistake(data.source.where(row), truth, answer, wrong.confidence, wrong.truth_probability, _picture(data, row), wrong.suspect)
+
+
+def _pictures(data: Prepared, label: str) -> list[str]:
+    rows = [int(row) for row in data.split.train if data.source.label(int(row)) == label][:PICTURES]
+    return [picture for row in rows if (picture := _picture(data, row)) is not None]
+
+
+def _picture(data: Prepared, row: int) -> str | None:
+    """The first input of an example that can be seen, as a data: URL."""
+    pictures = (chosen.picture(chosen.finish(data.cache.rows[name][row])) for name, chosen in data.preprocessors.items())
+    return next((picture for picture in pictures if picture is not None), None)
+
+
+def _exports(shipped: Shipped) -> list[ExportFacts]:
+    if shipped.verification is None or shipped.model is None:
+        return []
+    found = shipped.verification
+    return [ExportFacts(found.target, len(shipped.model), found.passed, found.largest_difference, found.num_same, found.num_examples)]
+
+
+def _reproduction(plan: Plan, data: Prepared, seconds: Mapping[str, float]) -> Reproduction:
+    return Reproduction(
+        command=shlex.join(["flambeau", "fit", "--recipe", "recipe.resolved.yaml"]),
+        seed=plan.recipe.training.seed,
+        recipe=plan.recipe.to_yaml(),
+        versions=versions(),
+        hashes={"recipe": plan.recipe.hash, "data": data.cache.facts.digest},
+        seconds={stage: round(value, 2) for stage, value in seconds.items()},
+    )

@@ -1,0 +1,169 @@
+"""The folder of one run: where each thing lies, and what `run.json` says about it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flambeau.artifact import MANIFEST, SUFFIX, to_json
+from flambeau.errors import DataError, UsageError
+from flambeau.storage import write_atomically
+
+RUNS = Path("runs")
+WRITTEN = frozenset(
+    {
+        "recipe.yaml",
+        "recipe.resolved.yaml",
+        "run.json",
+        "log.txt",
+        "data.md",
+        "split.csv",
+        "metrics.jsonl",
+        "metrics.csv",
+        "report.html",
+        "report.json",
+    }
+    | {"checkpoints", "refit", "cache", "model.flambeau", ".model.flambeau.building", ".model.flambeau.retired", ".model.onnx", ".lock"}
+)
+"""All that a run writes into its folder."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run. Making one touches nothing on the disk."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was given."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """The recipe with every default resolved: what `--resume` reads."""
+        return self.path / "recipe.resolved.yaml"
+
+    @property
+    def split(self) -> Path:
+        """Each example: path, label, split, SHA-256."""
+        return self.path / "split.csv"
+
+    @property
+    def data(self) -> Path:
+        """What was found in the data, as Markdown."""
+        return self.path / "data.md"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What `--resume` goes on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def artifact(self) -> Path:
+        """The finished model."""
+        return self.path / f"model{SUFFIX}"
+
+    @property
+    def report(self) -> Path:
+        """The report; report.json lies beside it."""
+        return self.path / "report.html"
+
+    @property
+    def record(self) -> Path:
+        """What the run is and how far it came."""
+        return self.path / "run.json"
+
+    def read(self) -> dict[str, Any]:
+        """What `run.json` says.
+
+        Raises:
+            DataError: the folder holds no run.
+        """
+        try:
+            content = json.loads(self.record.read_bytes())
+        except (OSError, ValueError) as error:
+            raise DataError("run-missing", where=str(self.path), similar=_latest(self.path)) from error
+        assert isinstance(content, dict)
+        return content
+
+    def write(self, **facts: object) -> None:
+        """Adds `facts` to `run.json`."""
+        before = json.loads(self.record.read_bytes()) if self.record.exists() else {}
+        write_atomically(self.record, to_json({**before, **facts}))
+
+
+def new_run(path: Path | None, name: str, force: bool) -> RunFolder:
+    """The folder for a new run, made and empty: `path`, else the next free runs/NAME-N.
+
+    Raises:
+        UsageError: `path` is there, not empty, and `force` is off.
+    """
+    if path is None:
+        path = _next_free(re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run")
+    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if not force:
+            raise UsageError("run-exists", where=str(path))
+        _forget(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return RunFolder(path.resolve())
+
+
+def find_artifact(path: Path) -> Path:
+    """A run folder or an artifact -> the artifact.
+
+    Raises:
+        DataError: it is neither, or the run has no artifact yet.
+    """
+    if (path / MANIFEST).is_file():
+        return path
+    run = RunFolder(path)
+    if (run.artifact / MANIFEST).is_file():
+        return run.artifact
+    if run.record.exists():
+        raise DataError("run-unfinished", where=str(path), run=path)
+    raise DataError("model-missing", where=str(path), similar=_latest(path))
+
+
+def find_run(path: Path) -> RunFolder | None:
+    """The run that `path` (a run folder or the artifact in it) belongs to, if it does."""
+    for candidate in (path, path.resolve().parent):
+        if RunFolder(candidate).record.is_file():
+            return RunFolder(candidate.resolve())
+    return None
+
+
+def _next_free(name: str) -> Path:
+    number = 1
+    while True:
+        path = RUNS / f"{name}-{number}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _forget(path: Path) -> None:
+    """Removes what a run wrote, and only that: `--force` on the wrong folder must not cost anybody's files."""
+    import shutil
+
+    strangers = [entry.name for entry in path.iterdir() if entry.name not in WRITTEN]
+    if strangers or not RunFolder(path).record.exists():
+        raise UsageError("run-foreign", where=str(path), name=strangers[0] if strangers else "")
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _latest(path: Path) -> str:
+    """The newest run beside `path`, for the fix of an error."""
+    parents = [folder for folder in (path.parent, RUNS) if folder.is_dir()]
+    runs = [run for folder in parents for run in folder.iterdir() if RunFolder(run).record.exists()]
+    return str(max(runs, key=lambda run: RunFolder(run).record.stat().st_mtime)) if runs else ""

@@ -1,0 +1,139 @@
+"""The zero-delay micro-batcher: a batch is whatever arrived while the last one ran. Nobody ever waits for company.
+
+A batch that will be quick runs inside the event loop, where no thread has to be woken up; any other runs in one worker
+thread, so that the loop goes on accepting, refusing and answering health checks meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from flambeau.errors import FlambeauError
+from flambeau.predictor import Predictor
+from flambeau.serving.capacity import Capacity, measure
+from flambeau.serving.forward import Forward, Ran, Read, Result, blank
+
+QUICK = 0.002
+"""Seconds for which a batch may hold up the event loop."""
+FIRST_RATE = 1e-7
+"""Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
+FORGET = 0.97
+"""How much of the slowest decoding rate is remembered from batch to batch, so that one slow picture keeps the next ones out of the loop."""
+
+
+@dataclass(slots=True)
+class Work:
+    """One example on its way."""
+
+    read: Read
+    num_bytes: int
+    """Of the raw value: what its decoding will cost is guessed from it."""
+    future: asyncio.Future[Result]
+    entered: float
+    started: float = 0.0
+
+
+class Batcher:
+    """Collects examples and answers them together. Everything but `_work` runs in the event loop's thread."""
+
+    def __init__(self, predictor: Predictor, max_queue: int, queue_seconds: float, observe: Callable[[Ran], None]) -> None:
+        sample = blank(predictor)
+        largest = Forward(predictor, 32)
+        self.capacity: Capacity = measure(lambda size: largest.run([sample] * size))
+        self._forward = Forward(predictor, self.capacity.max_batch)
+        self._max_queue = max_queue
+        self._queue_seconds = queue_seconds
+        self._observe = observe
+        self._queue: deque[Work] = deque()
+        self._rate = FIRST_RATE
+        self._batches: SimpleQueue[tuple[list[Work], asyncio.AbstractEventLoop] | None] = SimpleQueue()
+        self._worker: threading.Thread | None = None
+        self.is_busy = False
+        """Whether a batch runs or is about to: what is submitted now has to wait."""
+
+    @property
+    def num_waiting(self) -> int:
+        """Examples that wait for the model."""
+        return len(self._queue)
+
+    def submit(self, reads: Sequence[Read], num_bytes: int) -> list[asyncio.Future[Result]]:
+        """Examples of one request, `num_bytes` together -> where their results will be. Cancel a future to drop its example.
+
+        Raises:
+            FlambeauError: the queue is full.
+        """
+        if len(self._queue) + len(reads) > self._max_queue:
+            raise FlambeauError("queue-full", seconds_to_wait=self._queue_delay(), waiting=len(self._queue))
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        works = [Work(read, num_bytes // len(reads), loop.create_future(), now) for read in reads]
+        self._queue.extend(works)
+        if not self.is_busy:
+            self.is_busy = True
+            loop.call_soon(self._next, loop)  # after everything else that has just been read from other connections
+        return [work.future for work in works]
+
+    def close(self) -> None:
+        """Let the worker thread end after its batch."""
+        self._batches.put(None)
+        self._worker = None
+
+    def _queue_delay(self) -> float:
+        return len(self._queue) / self.capacity.throughput()
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._take()
+        if not batch:
+            self.is_busy = False
+        elif self._is_quick(batch):
+            self._deliver(batch, self._forward([work.read for work in batch]), loop)
+        else:
+            self._batches.put((batch, loop))
+            if self._worker is None:
+                # A daemon: a second signal ends the process without waiting for a batch.
+                self._worker = threading.Thread(target=self._work, name="flambeau-model", daemon=True)
+                self._worker.start()
+
+    def _take(self) -> list[Work]:
+        """The next batch, without those whose client has left or whose time is over."""
+        batch: list[Work] = []
+        now = time.monotonic()
+        while self._queue and len(batch) < self.capacity.max_batch:
+            work = self._queue.popleft()
+            if work.future.done():
+                continue
+            if now - work.entered > self._queue_seconds:
+                work.future.set_result(FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._queue_seconds))
+                continue
+            work.started = now
+            batch.append(work)
+        return batch
+
+    def _is_quick(self, batch: Sequence[Work]) -> bool:
+        decoding = self._rate * sum(work.num_bytes for work in batch)
+        return self.capacity.cost(len(batch)) + decoding < QUICK
+
+    def _work(self) -> None:
+        while (task := self._batches.get()) is not None:
+            batch, loop = task
+            ran = self._forward([work.read for work in batch])
+            with suppress(RuntimeError):  # the loop is closed: the server was told to stop at once
+                loop.call_soon_threadsafe(self._deliver, batch, ran, loop)
+
+    def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
+        self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
+        self._observe(ran)
+        for work, result in zip(batch, ran.results, strict=True):
+            if not work.future.done():
+                work.future.set_result(result)
+        if self._queue:
+            loop.call_soon(self._next, loop)
+        else:
+            self.is_busy = False

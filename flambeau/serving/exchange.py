@@ -1,0 +1,138 @@
+"""One HTTP request and its reply, on bare ASGI; and how a body is taken in without trusting it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from flambeau.errors import FlambeauError, UsageError
+from flambeau.serving.config import Limits
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+T = TypeVar("T")
+
+
+class ClientLeft(Exception):
+    """The client closed its connection: nobody waits for an answer any more."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What a client asks."""
+
+    scope: Message
+    receive: Receive
+    num_bytes: int = 0
+    """Of the body, so far."""
+    is_read: bool = False
+    """Whether the whole body has been taken in."""
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header (its name in lower case), b"" where there is none."""
+        return next((value for key, value in self.scope["headers"] if key == name), b"")
+
+    def media_type(self) -> str:
+        """The Content-Type without its parameters, in lower case."""
+        return self.header(b"content-type").partition(b";")[0].strip().lower().decode("latin-1")
+
+    def asks(self, flag: str) -> bool:
+        """Whether the query has ``flag=1``."""
+        return f"{flag}=1".encode() in self.scope["query_string"].split(b"&")
+
+    def has_rest(self) -> bool:
+        """Whether a part of the body has not been read."""
+        declared = self.header(b"content-length")
+        return not self.is_read and (declared.strip(b"0") != b"" or self.header(b"transfer-encoding") != b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a client gets."""
+
+    body: bytes
+    status: int = 200
+    media: bytes = b"application/json"
+    headers: Sequence[tuple[bytes, bytes]] = field(default=())
+
+
+class Intake:
+    """Takes request bodies in: bounded in size, in time, and in what all of them hold together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.held_bytes = 0
+        """Of all requests that have not been answered."""
+
+    async def read(self, request: Request, max_bytes: int, feed: Callable[[bytes], object]) -> None:
+        """Hand the body to `feed`, piece by piece.
+
+        Raises:
+            UsageError: it is empty, compressed, too large or too slow.
+            FlambeauError: the server holds too much already.
+            ClientLeft: the client went away in between.
+        """
+        encoding = request.header(b"content-encoding").strip().lower()
+        if encoding not in (b"", b"identity"):
+            raise UsageError("encoding-unknown", encoding=encoding.decode("latin-1"))
+        declared = request.header(b"content-length")
+        if declared.isdigit() and (len(declared) > 18 or int(declared) > max_bytes):
+            raise UsageError("body-too-large", limit=max_bytes)
+        try:
+            await self._read(request, max_bytes, feed)
+        except TimeoutError:
+            raise UsageError("body-slow", received=request.num_bytes) from None
+        if not request.num_bytes:
+            raise UsageError("request-empty")
+
+    def release(self, request: Request) -> None:
+        """The request has been answered: its body no longer counts."""
+        self.held_bytes -= request.num_bytes
+
+    async def _read(self, request: Request, max_bytes: int, feed: Callable[[bytes], object]) -> None:
+        begin = asyncio.get_running_loop().time()
+        async with asyncio.timeout_at(begin + self._limits.body_seconds) as deadline:
+            while not request.is_read:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                piece: bytes = message.get("body", b"")
+                request.num_bytes += len(piece)
+                self.held_bytes += len(piece)
+                if request.num_bytes > max_bytes:
+                    raise UsageError("body-too-large", limit=max_bytes)
+                if self.held_bytes > self._limits.max_held_bytes:
+                    raise FlambeauError("queue-full", seconds_to_wait=1)
+                if piece:
+                    feed(piece)
+                request.is_read = not message.get("more_body", False)
+                # A slow line may take its time, a client that dribbles may not.
+                deadline.reschedule(begin + self._limits.body_seconds + request.num_bytes / self._limits.min_body_rate)
+
+
+async def unless_gone(request: Request, futures: Sequence[asyncio.Future[T]], *, watch: bool) -> list[T]:
+    """The results of `futures`, in order; with `watch`, all of them are cancelled as soon as the client leaves.
+
+    Raises:
+        ClientLeft: it did.
+    """
+    if not watch:
+        return [await future for future in futures]
+    leaving = asyncio.ensure_future(_disconnect(request.receive))
+    leaving.add_done_callback(lambda _: [future.cancel() for future in futures])
+    try:
+        return [await future for future in futures]
+    except asyncio.CancelledError:
+        if leaving.done() and not leaving.cancelled():
+            raise ClientLeft from None
+        raise
+    finally:
+        leaving.cancel()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,54 @@
+"""The pages that a browser gets: playground and API reference. Static files, own words, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+
+import orjson
+
+from flambeau.messages import LANGUAGES, catalogue
+from flambeau.serving.exchange import Reply, Request
+
+PREFIX = "playground-"
+POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = ((b"content-security-policy", POLICY), (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"))
+MEDIA = {"html": b"text/html; charset=utf-8", "css": b"text/css; charset=utf-8", "js": b"text/javascript; charset=utf-8", "svg": b"image/svg+xml"}
+ASSETS = ("playground.css", "playground.js", "widgets.js", "docs.js", "icon.svg")
+PAGES = {"/": "playground.html", "/docs": "docs.html"}
+_PLACE = re.compile(r'(data-word="([a-z0-9-]+)"[^>]*>)(?=</)')
+
+
+class Pages:
+    """All pages and what they need, ready to send."""
+
+    def __init__(self) -> None:
+        words = {language: _words(language) for language in LANGUAGES}
+        self._pages = {(path, language): _page(name, language, words[language]) for path, name in PAGES.items() for language in LANGUAGES}
+        self.assets = {f"/{name}": Reply(_read(name), media=MEDIA[name.rpartition(".")[2]]) for name in ASSETS}
+        self.assets["/words.json"] = Reply(orjson.dumps(words))
+
+    def page(self, request: Request) -> Reply:
+        """The page at the request's path, in the language that the browser asks for first."""
+        wanted = request.header(b"accept-language")[:2].lower().decode("latin-1")
+        return self._pages[request.scope["path"], wanted if wanted in LANGUAGES else "en"]
+
+
+def _words(language: str) -> dict[str, str]:
+    return {key.removeprefix(PREFIX): parts["what"] for key, parts in catalogue(language).items() if key.startswith(PREFIX)}
+
+
+def _page(name: str, language: str, words: Mapping[str, str]) -> Reply:
+    """A page with the words of one language put in, so that it is readable before its script has run."""
+    text = _read(name).decode("utf-8").replace('lang="en"', f'lang="{language}"', 1)
+    text = _PLACE.sub(lambda match: match[1] + html.escape(words[match[2]]), text)
+    return Reply(text.encode(), media=MEDIA["html"], headers=PAGE_HEADERS)
+
+
+def _read(name: str) -> bytes:
+    return (files("flambeau.serving") / "playground" / name).read_bytes()

@@ -1,0 +1,168 @@
+"""uvicorn's HTTP protocol with what it lacks: time and size limits for headers, for answers that nobody reads, and a limit on connections."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from flambeau.errors import FlambeauError, UsageError
+from flambeau.serving import problems
+from flambeau.serving.app import App
+from flambeau.serving.config import Limits
+
+MAX_PIPELINE = 8
+"""Requests that a client may send ahead of the answers; uvicorn alone would collect them without end."""
+LAST_CALL_SECONDS = 1.0
+"""When the server ends: how long a connection that was just accepted may still bring its request."""
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's settings, made from our limits."""
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.limits = limits
+        super().__init__(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",  # a stranger's broken request is no event; our own failures go to our own log
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=limits.idle_seconds,
+            timeout_graceful_shutdown=limits.drain_seconds,
+        )
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self, config: ServerConfig, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._in_head = True
+        """Whether a request line or headers are awaited."""
+        self._num_raw = 0
+        """Bytes received since the head began, in pieces after its first."""
+        self._num_parsed = 0
+        """Bytes of the request line and of the headers that are complete."""
+        self._has_spoken = False
+        self._slow_head: asyncio.TimerHandle | None = None
+        self._slow_reader: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has connected."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(FlambeauError("connections-too-many", seconds_to_wait=1))
+        else:
+            self._slow_head = self.loop.call_later(self._limits.header_seconds, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._unset_slow_head()
+        if self._slow_reader is not None:
+            self._slow_reader.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._has_spoken = True
+        if self._in_head:
+            self._num_raw += len(data)
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            if self._num_raw > self._limits.max_header_bytes:
+                self._refuse(UsageError("header-too-large", limit=self._limits.max_header_bytes))
+            elif self._slow_head is None:
+                self._slow_head = self.loop.call_later(self._limits.header_seconds, self._head_is_late)
+
+    def shutdown(self) -> None:
+        """The server ends: close at once between two requests, but take a first one that may be on its way."""
+        if self._in_head and not self.transport.is_closing():
+            self._unset_slow_head()
+            self._slow_head = self.loop.call_later(LAST_CALL_SECONDS, self.transport.close)
+        else:
+            super().shutdown()
+
+    def on_message_begin(self) -> None:
+        """A request line begins."""
+        if len(self.pipeline) >= MAX_PIPELINE:
+            raise ValueError  # stops the parser, which calls send_400_response
+        super().on_message_begin()
+        self._in_head = True
+        self._num_raw = self._num_parsed = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header is complete."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._in_head = False
+        self._unset_slow_head()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser could not take; `msg`, uvicorn's own text, is not passed on."""
+        if self._owes_answer():
+            self.transport.close()  # anything written now would be taken for the answer to an earlier request
+            return
+        too_large = self._num_parsed > self._limits.max_header_bytes
+        self._refuse(UsageError("header-too-large", limit=self._limits.max_header_bytes) if too_large else UsageError("request-not-http"))
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers."""
+        super().pause_writing()
+        self._slow_reader = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        if self._slow_reader is not None:
+            self._slow_reader.cancel()
+            self._slow_reader = None
+
+    def _owes_answer(self) -> bool:
+        """Whether a request that came whole still waits for its answer."""
+        return self.cycle is not None and not self.cycle.response_complete and (self.cycle.response_started or not self.cycle.more_body)
+
+    def _count(self, num_bytes: int) -> None:
+        self._num_parsed += num_bytes
+        if self._num_parsed > self._limits.max_header_bytes:
+            raise ValueError  # stops the parser, which calls send_400_response
+
+    def _unset_slow_head(self) -> None:
+        if self._slow_head is not None:
+            self._slow_head.cancel()
+            self._slow_head = None
+
+    def _head_is_late(self) -> None:
+        if self._has_spoken:
+            self._refuse(UsageError("header-slow", seconds=self._limits.header_seconds))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: FlambeauError) -> None:
+        """Answer without the application, and close."""
+        status, body = problems.status_of(error), problems.body_of(error)
+        length = str(len(body)).encode()
+        headers = [(b"content-type", problems.MEDIA), (b"content-length", length), (b"connection", b"close"), *problems.headers_of(error)]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(name + b": " + value for name, value in headers), b"", body]
+        self.transport.write(b"\r\n".join(lines))
+        self.transport.close()

@@ -1,0 +1,70 @@
+"""Files that are whole or not there: what is read back is what was written, whatever stopped the writer."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from flambeau.errors import DeviceError, UsageError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Puts `data` at `path` so that a crash leaves the old content or the new, never a part of it.
+
+    Raises:
+        DeviceError: the disk is full or the folder cannot be written; the old content stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable: without it a renamed file can be gone after a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def disk_error(error: OSError, path: Path) -> DeviceError:
+    """What an operating system's error on writing `path` means to a user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DeviceError("disk-full", where=str(path), folder=path.parent)
+    return DeviceError("cannot-write", where=str(path), folder=path.parent, reason=error.strerror or type(error).__name__)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps `folder` for this process alone; the lock ends with the process, however it ends.
+
+    Raises:
+        UsageError: another process works in the folder.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError("run-busy", where=str(folder)) from error
+        yield

@@ -1,0 +1,96 @@
+"""`flambeau test`: the score of a finished model, by the runner that ships, on raw values."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flambeau.artifact import Artifact
+from flambeau.data.config import DataConfig
+from flambeau.data.examples import TEST
+from flambeau.data.listing import cell
+from flambeau.data.source import open_data, open_source
+from flambeau.document import read_file
+from flambeau.errors import DataError, UsageError
+from flambeau.evaluation.config import TestConfig
+from flambeau.evaluation.scores import require
+from flambeau.events import Show
+from flambeau.finishing import test
+from flambeau.model import load
+from flambeau.recipe import Recipe, parse, parse_part
+from flambeau.run import Run
+from flambeau.runfolder import RunFolder, find_run
+from flambeau.types import Example
+
+
+def test_model(model: Path, data: object, minimum: Mapping[str, float] | Sequence[str], allow_code: bool, show: Show) -> Run:
+    """Scores a model on its own test split, or on all of other data.
+
+    Raises:
+        CheckFailed: a score is below `minimum`.
+        DataError: the data of the run is gone or has changed, or a label is unknown to the model.
+    """
+    started = time.perf_counter()
+    loaded = load(model, allow_code=allow_code).artifact
+    recipe = recipe_of(loaded)
+    run = find_run(model)
+    examples, labels = own_test_split(run, recipe) if data is None else _all_of(data, recipe)
+    target = loaded.predictor.target
+    truths = np.stack([target.truth(label) for label in labels])
+    tested = test(loaded.predictor, examples, truths, recipe.test, show)
+    show(tested.event)
+    require(tested.scores, {**recipe.test.min, **_least(minimum)})
+    seconds = time.perf_counter() - started
+    return Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, {"test": seconds, "total": seconds}, allow_code=allow_code)
+
+
+test_model.__test__ = False  # type: ignore[attr-defined]  # pytest takes every imported test_... for a test
+
+
+def recipe_of(artifact: Artifact) -> Recipe:
+    """The resolved recipe that an artifact was made by."""
+    return parse(read_file(artifact.path / "recipe.yaml").tree)
+
+
+def own_test_split(run: RunFolder | None, recipe: Recipe) -> tuple[list[Example], list[str]]:
+    """The raw examples of the test split of a run and their labels, from its split.csv.
+
+    Raises:
+        DataError: there is no run, or its data is not where it was.
+    """
+    if run is None or not run.split.is_file():
+        raise DataError("test-data-missing", where="model")
+    assert recipe.task is not None
+    source = open_source(recipe.data, recipe.task.target, column=recipe.column)
+    with run.split.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        listed = list(csv.DictReader(file))
+    if [entry["path"] for entry in listed] != [cell(source.where(row)) for row in range(len(source))]:
+        raise DataError("test-data-changed", where=str(source.place or source.name), found=len(source), expected=len(listed))
+    rows = [row for row, entry in enumerate(listed) if entry["split"] == TEST]
+    return [source.examples[row] for row in rows], [source.label(row) for row in rows]
+
+
+def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[str]]:
+    assert recipe.task is not None
+    memory = data if isinstance(data, Mapping) else None
+    source = open_source(DataConfig(**open_data(data)), recipe.task.target, memory, column=recipe.column)
+    return list(source.examples), [source.label(row) for row in range(len(source))]
+
+
+def _least(minimum: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
+    """{"accuracy": 0.9} or ("accuracy=0.9",) -> the former, its names checked."""
+    if isinstance(minimum, Mapping):
+        return dict(minimum)
+    least: dict[str, float] = {}
+    for word in minimum:
+        name, _, value = word.partition("=")
+        try:
+            least[name] = float(value)
+        except ValueError as error:
+            raise UsageError("min-form", where="--min", given=word) from error
+    checked: TestConfig = parse_part(TestConfig, {"min": least}, ("test",))
+    return checked.min

@@ -1,0 +1,79 @@
+"""What the distance between training and validation says, and what to try. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flambeau import messages
+from flambeau.types import Epoch
+
+RISEN = 1.1
+"""So many times its lowest value the validation loss has risen at the end: it has turned, not only trembled."""
+GAP = 0.08
+"""Accuracy on train minus accuracy on validation that is more than chance on a few hundred examples."""
+LOW = 0.85
+"""An accuracy on the training examples below this leaves much to learn."""
+STILL = 2
+"""The best epoch among so many of the last: training ended while it was still gaining."""
+FLAT = 0.01
+"""Share by which the training loss must still fall from one epoch to the next to count as falling."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A finding; its text and what to try are in the catalogue under `code`."""
+
+    code: str
+    """"advice-over-fitted", "advice-under-fitted", "advice-improving" or "advice-fine"."""
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def what(self) -> str:
+        """The finding in one sentence."""
+        return messages.text(self.code, "what", **self.facts)
+
+    @property
+    def fix(self) -> str:
+        """What to try; "" where nothing is wrong."""
+        return messages.text(self.code, "fix", **self.facts)
+
+
+def gap(history: Sequence[Epoch]) -> Advice:
+    """The epochs of a training -> whether it learnt by heart, too little, not to the end, or as it should.
+
+    Accuracy is looked at where the epochs have it, the loss otherwise. The loss on training examples is measured with dropout and
+    augmentation on, so that it may well lie above that on validation.
+    """
+    if not history:
+        return Advice("advice-none")
+    best = max(history, key=lambda epoch: (epoch.best, epoch.number))
+    last = history[-1]
+    facts: dict[str, object] = {"best": best.number, "last": last.number}
+    train, valid = best.train.get("accuracy"), best.valid.get("accuracy")
+    if train is not None and valid is not None:
+        facts |= {"train": f"{train:.1%}", "valid": f"{valid:.1%}"}
+        apart, poor = train - valid > GAP, train < LOW and valid < LOW
+    else:
+        facts |= {"train": f"{best.train_loss:.3g}", "valid": f"{best.valid_loss:.3g}"}
+        apart, poor = best.valid_loss > 2 * best.train_loss, False
+    if apart or _has_turned(history):
+        return Advice("advice-over-fitted", facts)
+    if _still_gaining(history, best):
+        return Advice("advice-improving", facts)
+    return Advice("advice-under-fitted" if poor else "advice-fine", facts)
+
+
+def _has_turned(history: Sequence[Epoch]) -> bool:
+    """Whether the validation loss has risen from its lowest value while the training loss went on falling."""
+    lowest = min(history, key=lambda epoch: epoch.valid_loss)
+    last = history[-1]
+    return last.valid_loss > RISEN * lowest.valid_loss and last.train_loss < lowest.train_loss
+
+
+def _still_gaining(history: Sequence[Epoch], best: Epoch) -> bool:
+    """Whether the best epoch is one of the last and the training loss is still falling."""
+    if len(history) <= STILL or best.number <= history[-1].number - STILL:
+        return False
+    before, last = history[-1 - STILL], history[-1]
+    return last.train_loss < before.train_loss * (1 - FLAT) and last.valid_loss < before.valid_loss * (1 - FLAT)

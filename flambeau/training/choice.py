@@ -1,0 +1,102 @@
+"""One out of several, the way a recipe writes it: ``adamw``, ``{adamw: 0.003}`` or ``{adamw: {lr: 0.003, betas: [0.9, 0.99]}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
+
+from flambeau.config import Config
+
+
+class Named(Config):
+    """A piece of a recipe that is chosen by its name."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def first_field(cls) -> str:
+        """The field that a bare value stands for."""
+        return next(iter(cls.model_fields))
+
+
+class OneOf:
+    """Annotation of a field that takes one of several `Named` configs.
+
+    The place of an error is the path of the node in the recipe: ("optimizer", "adamw", "lr"), or ("optimizer", "adamw")
+    where the value was given in the short form.
+    """
+
+    def __init__(self, subject: str, *kinds: type[Named]) -> None:
+        """
+        Args:
+            subject: what is chosen, as in the code of its error: "optimizer" gives "optimizer-unknown".
+            kinds: what can be chosen.
+        """
+        self._subject = subject
+        self._kinds = {kind.name: kind for kind in kinds}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read, serialization=core_schema.plain_serializer_function_ser_schema(written))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": list(self._kinds)}, *(_single_key(kind, handler) for kind in self._kinds.values())]}
+
+    def read(self, value: object) -> Named:
+        """What a recipe says -> the config it means.
+
+        Raises:
+            ValidationError: no such name (with the closest one), more than one name, or a mistake inside.
+        """
+        if isinstance(value, Named) and value.name in self._kinds:
+            return value
+        name, content, place = self._split(value)
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise self._refuse("unknown", place, value, name=name, guess=next(iter(get_close_matches(name, self._kinds, 1)), ""))
+        short = not isinstance(content, Mapping)
+        try:
+            return kind.model_validate({kind.first_field(): content} if short else content)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(name, [_moved(line, place, int(short)) for line in error.errors()]) from None
+
+    def _split(self, value: object) -> tuple[str, object, tuple[str, ...]]:
+        if isinstance(value, str):
+            return value, {}, ()
+        if isinstance(value, Mapping) and len(value) == 1:
+            name, content = next(iter(value.items()))
+            return str(name), {} if content is None else content, (str(name),)
+        raise self._refuse("form", (), value, given=str(value)[:80])
+
+    def _refuse(self, problem: str, place: Sequence[str], value: object, **facts: str) -> ValidationError:
+        names = ", ".join(self._kinds)
+        guess = f"; did you mean '{facts['guess']}'?" if facts.get("guess") else ""
+        said = f"no {self._subject} '{facts['name']}'{guess}" if problem == "unknown" else f"one {self._subject} was expected"
+        error = PydanticCustomError(f"{self._subject}-{problem}", f"{_literal(said)} (there are: {names})", {**facts, "names": names})
+        return ValidationError.from_exception_data(self._subject, [InitErrorDetails(type=error, loc=tuple(place), input=value)])
+
+
+def written(value: Named) -> dict[str, object]:
+    """A chosen config -> how a resolved recipe writes it, every field given: ``{"adamw": {"lr": 0.003, ...}}``."""
+    return {value.name: value.model_dump(mode="json")}
+
+
+def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    whole = handler(kind.__pydantic_core_schema__)
+    first = handler.resolve_ref_schema(whole)["properties"][kind.first_field()]
+    return {"type": "object", "properties": {kind.name: {"anyOf": [whole, first]}}, "required": [kind.name], "additionalProperties": False}
+
+
+def _moved(line: ErrorDetails, place: Sequence[str], dropped: int) -> InitErrorDetails:
+    """One problem, its place seen from outside; in the short form without the field that the recipe does not name."""
+    error = PydanticCustomError(line["type"], _literal(line["msg"]), line.get("ctx"))
+    return InitErrorDetails(type=error, loc=(*place, *line["loc"][dropped:]), input=line["input"])
+
+
+def _literal(message: str) -> str:
+    """A message without the braces that pydantic would fill."""
+    return message.replace("{", "(").replace("}", ")")

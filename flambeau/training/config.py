@@ -1,0 +1,98 @@
+"""What a recipe says about training. No torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from flambeau.config import Config
+from flambeau.training.optimizers import AdamW, AnyOptimizer, OptimizerConfig
+from flambeau.training.schedules import AnySchedule, Constant, OneCycle
+
+BATCH_SIZE = 64
+"""Small enough for many steps on a few hundred examples, large enough to keep a CPU's vector units busy."""
+
+LARGEST_BATCH = 10_000_000
+
+
+def _open() -> Any:
+    """Stands for a choice that the validator makes, once it knows the optimizer."""
+    return None
+
+
+class TrainingConfig(Config):
+    """How the network learns."""
+
+    epochs: int = Field(20, ge=1, le=100_000)
+    """Passes over the training examples, at most."""
+    optimizer: AnyOptimizer = AdamW()
+    """What turns gradients into steps: ``{adamw: 0.003}``, ``{sgd: {lr: 0.1, momentum: 0.9}}``, ``lbfgs``, ..."""
+    schedule: AnySchedule = Field(default_factory=_open)
+    """How the learning rate goes over the run. Default: one_cycle; constant for lbfgs."""
+    batch_size: int | Literal["all"] = Field(default_factory=_open)
+    """Examples in one step, or "all". Default: 64; "all" for lbfgs."""
+    accumulate: int = Field(1, ge=1, le=10_000)
+    """Parts in which a batch is computed, one after the other, to save memory; the step is that of the whole batch
+    (but for batch norm, which sees one part at a time)."""
+    stop_early: int | None = Field(5, ge=1, le=100_000)
+    """Stop after so many epochs without gain on the validation split; null never stops."""
+    keep_best: bool = True
+    """Keep the weights of the best epoch, by the validation split, instead of the last."""
+    clip: float | None = Field(1.0, gt=0, le=1e6)
+    """Largest L2 norm of the gradient over all parameters; a longer one is shortened. null: any. Not used by lbfgs, whose line
+    search needs the gradient as it is."""
+    l1: float = Field(0.0, ge=0, le=10)
+    """Weight of the sum of absolute weights in the loss; drives weights to 0. Not on norms and biases."""
+    ema: float | None = Field(None, ge=0, lt=1)
+    """Share that a running mean of the weights keeps at each step, for example 0.999; validation and the result then use that mean."""
+    sampling: Literal["shuffle", "balanced"] = "shuffle"
+    """Order of the training examples: each once an epoch, or each class equally often."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Where all randomness of training comes from."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d{1,3})?)$")
+    """Where training runs: "auto" takes a GPU if there is one."""
+    threads: int | None = Field(None, ge=1, le=4096)
+    """CPU threads; null takes as many as this process may use. Their number changes the last bits of the result."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Numbers in matrix products and convolutions: bf16 is faster on newer hardware and rounds to 3 digits. Weights stay fp32."""
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """Order of images in memory; channels_last is faster for most convolutions."""
+    fused: bool | None = None
+    """Update all weights in one kernel; null: where the optimizer has one."""
+    compile: bool = False
+    """Compile the network first (torch.compile): worth its minutes only in long runs."""
+    checkpoint_seconds: float = Field(30.0, ge=0, le=86_400)
+    """A checkpoint is written after each epoch, and at least as often as this between its steps."""
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _choose_schedule(cls, schedule: object, info: ValidationInfo) -> object:
+        return (Constant() if _needs_all(info.data) else OneCycle()) if schedule is None else schedule
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _choose_batch_size(cls, batch_size: object, info: ValidationInfo) -> object:
+        if batch_size is None:
+            return "all" if _needs_all(info.data) else BATCH_SIZE
+        whole = isinstance(batch_size, int) and not isinstance(batch_size, bool) and 1 <= batch_size <= LARGEST_BATCH
+        if batch_size != "all" and not whole:
+            raise PydanticCustomError("batch-size-form", 'batch_size is a number of examples, 1 to {largest}, or "all"', {"largest": LARGEST_BATCH})
+        if batch_size != "all" and _needs_all(info.data):
+            raise PydanticCustomError("lbfgs-batch-size", "lbfgs needs batch_size: all (or mini_batch: true in its settings)", {})
+        return batch_size
+
+    @field_validator("fused")
+    @classmethod
+    def _fused_where_possible(cls, fused: bool | None, info: ValidationInfo) -> bool | None:
+        optimizer = info.data.get("optimizer")
+        if fused and isinstance(optimizer, OptimizerConfig) and not optimizer.can_fuse:
+            raise PydanticCustomError("optimizer-not-fused", "{optimizer} has no fused form", {"optimizer": optimizer.name})
+        return fused
+
+
+def _needs_all(earlier: dict[str, Any]) -> bool:
+    """Whether the optimizer, which is validated before, works on all examples at once."""
+    optimizer = earlier.get("optimizer")
+    return isinstance(optimizer, OptimizerConfig) and optimizer.full_batch and not optimizer.model_dump().get("mini_batch")

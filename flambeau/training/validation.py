@@ -1,0 +1,41 @@
+"""How a network does on examples that it is not trained on: the same network, in evaluation mode, without gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from flambeau.training.objective import Objective
+from flambeau.training.source import BatchSource
+from flambeau.types import Array
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A network's answers to a whole split."""
+
+    answers: Array
+    """(examples, out_features) in answer space, float32."""
+    truths: Array
+    """(examples, ...) targets as the batches give them."""
+    loss: float
+    """Mean over the examples."""
+
+
+def answer_all(network: nn.Module, objective: Objective, source: BatchSource) -> Answered:
+    """Every example of a split in order -> answers, truths, mean loss."""
+    network.eval()
+    answers: list[Array] = []
+    truths: list[Array] = []
+    total = 0.0
+    with torch.inference_mode():
+        for batch in source.in_order():
+            assert batch.targets is not None, "a validation split has targets"
+            answer, losses = objective.evaluate(batch)
+            answers.append(answer.cpu().numpy())
+            truths.append(batch.targets.cpu().numpy())
+            total += losses.double().sum().item()
+    return Answered(np.concatenate(answers), np.concatenate(truths), total / sum(map(len, truths)))

@@ -1,0 +1,228 @@
+"""Events as the lines that a person reads: results to one stream, progress to the other, a live line only on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import singledispatchmethod
+from pathlib import Path
+from typing import Any, TextIO
+
+from flambeau.errors import Notice
+from flambeau.events import Exported, Planned, Progress, Saved, SplitMade, Started, Surveyed, Tested, Trained
+from flambeau.messages import printable, text
+from flambeau.types import Epoch
+
+MARGIN = 7
+"""Columns of the words at the left ("Data", "Split"), the gap included."""
+COLUMNS = (("epoch", 6), ("train loss", 13), ("val loss", 11), ("val acc", 10), ("val recall", 13), ("time", 9))
+
+
+class Transcript:
+    """Writes each event as it comes. A `Transcript` is a `Show`."""
+
+    def __init__(self, results: TextIO, progress: TextIO, live: bool = False) -> None:
+        """
+        Args:
+            results: takes what the user asked for (standard output).
+            progress: takes how it is going (standard error).
+            live: `progress` is a terminal on which a line can be drawn again.
+        """
+        self._results = results
+        self._progress = progress
+        self._live = live
+        self._drawn = False
+        self._in_table = False
+
+    def __call__(self, event: object) -> None:
+        """Writes one event."""
+        if self._drawn and not isinstance(event, Progress):
+            self._erase()
+        if self._in_table and not isinstance(event, Epoch | Notice):
+            self._say("")
+            self._in_table = False
+        self._show(event)
+
+    @singledispatchmethod
+    def _show(self, event: object) -> None:
+        raise AssertionError(f"no line for {type(event).__name__}")
+
+    @_show.register
+    def _(self, event: Started) -> None:
+        self._say(f"flambeau {event.version} · torch {event.torch} · {event.device}\n")
+
+    @_show.register
+    def _(self, event: Progress) -> None:
+        if self._live:
+            share = event.done / max(event.total, 1)
+            bar = "█" * round(share * 24)
+            self._progress.write(f"\r{text(event.stage):<12} {bar:<24} {event.done:,}/{event.total:,} ")
+            self._progress.flush()
+            self._drawn = True
+            if event.done >= event.total:
+                self._erase()
+
+    @_show.register
+    def _(self, event: Notice) -> None:
+        self._say(f"{text('word-warning')}[{event.code}] {printable(event.what)}")
+        if event.fix:
+            self._say(f"    {printable(event.fix)}")
+
+    @_show.register
+    def _(self, event: Surveyed) -> None:
+        kinds = " · ".join(f"{printable(name)}: {kind}" for name, kind in event.kinds.items())
+        self._line(
+            "line-data",
+            text("data-found", name=printable(event.name), n=sum(event.counts.values()), classes=len(event.counts), kinds=kinds, target=event.target),
+        )
+        self._line("", _counts(event.counts))
+        found = [text("data-bad", n=event.num_bad)] if event.num_bad else []
+        found += [text("data-duplicates", n=event.num_duplicates)] if event.num_duplicates else []
+        if found:
+            self._line("", " · ".join(found) + (f"       {text('word-details')}: {_short(event.listing)}" if event.listing else ""))
+
+    @_show.register
+    def _(self, event: SplitMade) -> None:
+        self._line("line-split", text("split-sizes", train=event.train, valid=event.valid, test=event.test, how=text(event.how, seed=event.seed)))
+
+    @_show.register
+    def _(self, event: Planned) -> None:
+        self._line("line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *event.inputs]))
+        stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
+        self._line(
+            "", " · ".join([event.optimizer, event.schedule, text("plan-batch", n=event.batch_size), text("plan-epochs", n=event.epochs) + stop])
+        )
+        if event.augment:
+            self._line("", text("plan-augment", steps=" · ".join(event.augment)))
+        self._line("", " · ".join(f"{key} {value}" for key, value in event.execution.items()))
+        if event.reason:
+            self._line("", event.reason)
+        for alternative in event.alternatives:
+            self._line("", alternative)
+        if event.seconds is not None:
+            self._line("", text("plan-time", time=_duration(event.seconds)))
+        self._say("")
+
+    @_show.register
+    def _(self, event: Epoch) -> None:
+        if not self._in_table:
+            self._say("".join(_right(text(f"column-{name.replace(' ', '-')}"), width) for name, width in COLUMNS))
+            self._in_table = True
+        cells = (
+            f"{event.number}",
+            f"{event.train_loss:.3f}",
+            f"{event.valid_loss:.3f}",
+            f"{event.valid.get('accuracy', 0):.1%}",
+            f"{event.valid.get('macro_recall', 0):.1%}",
+            _duration(event.seconds),
+        )
+        row = "".join(_right(cell, width) for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+        self._say(row + (f"  <- {text('word-best')}" if event.best else ""))
+
+    @_show.register
+    def _(self, event: Trained) -> None:
+        for sentence in filter(None, (event.stopped, event.advice)):
+            self._line("line-train" if sentence == (event.stopped or event.advice) else "", sentence)
+
+    @_show.register
+    def _(self, event: Tested) -> None:
+        accuracy, recall, base = _score(event.test, "accuracy"), _score(event.test, "macro_recall"), _score(event.baseline, "accuracy")
+        facts = {**accuracy, "recall": recall["value"]}
+        self._result("line-test", text("test-line", **facts, label=printable(event.baseline.get("label")), baseline=base["value"]))
+        if event.weakest:
+            self._result("", printable(text("test-weakest" if event.weakest["taken_for"] else "test-weakest-alone", **event.weakest)))
+
+    @_show.register
+    def _(self, event: Saved) -> None:
+        self._result("line-saved", text("saved-line", path=_short(event.artifact), size=_bytes(event.num_bytes)))
+        self._result("line-report", str(_short(event.report)))
+        run = _short(event.run)
+        self._results.write("\n")
+        self._result("line-next", f"flambeau predict {run} {text('word-new-file')}")
+        self._result("", f"flambeau export  {run} --to onnx")
+        self._result("", f"flambeau serve   {run}")
+
+    @_show.register
+    def _(self, event: Exported) -> None:
+        found: Mapping[str, Any] = event.verification
+        self._result(event.target.upper(), f"{_short(event.path)}  {_bytes(event.num_bytes)}")
+        facts = {"n": found["num_examples"], "difference": found["largest_difference"], "same": found["num_same"]}
+        self._result("line-check", text("check-line", **facts, verdict=text("word-pass" if found["passed"] else "word-fail")))
+        times = " · ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in event.latency.items())
+        self._result("line-speed", f"{times}   ({text('speed-how')})")
+
+    def _line(self, key: str, content: str) -> None:
+        self._say(_margin(key) + content)
+
+    def _say(self, content: str) -> None:
+        self._progress.write(content + "\n")
+        self._progress.flush()
+
+    def _result(self, key: str, content: str) -> None:
+        self._results.write(_margin(key) + content + "\n")
+        self._results.flush()
+
+    def _erase(self) -> None:
+        self._progress.write("\r\x1b[2K")
+        self._progress.flush()
+        self._drawn = False
+
+
+def _margin(key: str) -> str:
+    word = text(key) if key.startswith("line-") else key
+    return word + " " * max(MARGIN - _columns(word), 1)
+
+
+def _columns(content: str) -> int:
+    """Columns on a terminal; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in content)
+
+
+def _right(content: str, width: int) -> str:
+    return " " * max(width - _columns(content), 0) + content
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [f"{printable(label)} {count:,}" for label, count in counts.items()]
+    most, least = max(counts.values()), min(counts.values())
+    ratio = f"   ({text('data-ratio', ratio=most / max(least, 1))})" if most > 1.5 * least else ""
+    more = f" · … (+{len(shown) - 12})" if len(shown) > 12 else ""
+    return " · ".join(shown[:12]) + more + ratio
+
+
+def _score(scores: Mapping[str, object], name: str) -> Mapping[str, Any]:
+    score = scores[name]
+    assert isinstance(score, Mapping)
+    return score
+
+
+def _short(path: Path | None) -> Path | str:
+    """The path from here if it lies below, else as it is."""
+    if path is None:
+        return ""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _short_number(value: float) -> str:
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as one line that cannot harm a terminal."""
+    return ", ".join(printable(name) for name in names)

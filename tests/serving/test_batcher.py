@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flambeau.errors import DataError, FlambeauError
+from flambeau.serving.batcher import Batcher
+from flambeau.serving.capacity import measure
+from flambeau.serving.config import Limits, available_processors
+from flambeau.serving.forward import Answer, Forward, Ran
+
+
+def batcher(model, observe=lambda ran: None, max_queue=1000, queue_seconds=10.0):
+    return Batcher(model.predictor, max_queue, queue_seconds, observe)
+
+
+def reads(model, pictures):
+    return [lambda picture=picture: model.predictor.encode({"image": picture}) for picture in pictures]
+
+
+def blank_reads(count):
+    return [lambda: {"image": np.zeros((1, 8, 8), np.uint8)}] * count
+
+
+@pytest.mark.parametrize(
+    ("cost", "largest"),
+    [
+        (lambda size: 1.0, 32),  # a launch costs, examples are free
+        (lambda size: size * 1.0, 1),  # nothing gained by company
+        (lambda size: 1.0 if size <= 4 else size / 4, 4),  # flattens at four
+    ],
+)
+def test_capacity_is_where_throughput_flattens(cost, largest):
+    now = [0.0]
+
+    def run(size):
+        now[0] += cost(size) / 1e6
+
+    capacity = measure(run, clock=lambda: now[0])
+    assert capacity.max_batch == largest
+    assert capacity.cost(1) == pytest.approx(cost(1) / 1e6)
+    assert capacity.throughput() == pytest.approx(largest / cost(largest) * 1e6)
+
+
+def test_a_heavy_model_is_not_timed_for_ever():
+    now, sizes = [0.0], []
+
+    def run(size):
+        sizes.append(size)
+        now[0] += 1.0
+
+    assert measure(run, clock=lambda: now[0]).max_batch == 1
+    assert len(sizes) == 4
+
+
+def test_answers_are_those_of_the_predictor(model, pictures):
+    async def main():
+        collector = batcher(model)
+        return await asyncio.gather(*collector.submit(reads(model, pictures), 100 * len(pictures)))
+
+    answers = asyncio.run(main())
+    direct = model.predictor.predict([{"image": picture} for picture in pictures])
+    for answer, prediction in zip(answers, direct, strict=True):
+        assert answer.prediction.label == prediction.label
+        assert answer.prediction.confidence == pytest.approx(prediction.confidence, abs=1e-6)
+        assert answer.row.argmax() == int(prediction.label)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_batch_is_what_queued_meanwhile(model, pictures, in_thread):
+    batches, threads = [], set()
+    num_bytes = 10**9 if in_thread else 1
+
+    async def main():
+        collector = batcher(model, lambda ran: batches.append(len(ran.results)))
+        collector.capacity = type(collector.capacity)((1, 32), (1e-5, 1e-4), collector.capacity.max_batch)
+
+        def read():
+            threads.add(threading.current_thread())
+            return model.predictor.encode({"image": pictures[0]})
+
+        first = collector.submit([read] * 3, num_bytes)
+        second = collector.submit([read] * 2, num_bytes)
+        assert collector.is_busy and collector.num_waiting == 5
+        await asyncio.gather(*first, *second)
+        assert not collector.is_busy
+        collector.close()
+
+    asyncio.run(main())
+    assert sum(batches) == 5 and batches[0] == min(5, max(batches))
+    assert (threading.main_thread() in threads) is not in_thread
+
+
+def test_one_slow_picture_keeps_the_next_ones_out_of_the_loop(model):
+    threads = []
+
+    def read(seconds):
+        threads.append(threading.current_thread() is threading.main_thread())
+        time.sleep(seconds)
+        return {"image": np.zeros((1, 8, 8), np.uint8)}
+
+    async def main():
+        collector = batcher(model)
+        collector.capacity = type(collector.capacity)((1,), (1e-5,), 1)
+        for seconds in (0.0, 0.1, 0.0):
+            await collector.submit([lambda seconds=seconds: read(seconds)], 100)[0]
+        collector.close()
+
+    asyncio.run(main())
+    assert threads[0] is True and threads[2] is False
+
+
+def test_queue_is_bounded_and_says_when_to_come_back(model):
+    async def main():
+        collector = batcher(model, max_queue=4)
+        futures = collector.submit(blank_reads(4), 1)
+        with pytest.raises(FlambeauError) as refused:
+            collector.submit(blank_reads(1), 1)
+        assert refused.value.code == "queue-full" and refused.value.facts["seconds_to_wait"] >= 0
+        assert all(isinstance(result, Answer) for result in await asyncio.gather(*futures))
+
+    asyncio.run(main())
+
+
+def test_late_and_forsaken_examples_are_dropped_before_decoding(model):
+    read = []
+
+    async def main():
+        collector = batcher(model, queue_seconds=0.05)
+        (forsaken,) = collector.submit([lambda: read.append("forsaken")], 1)
+        (late,) = collector.submit([lambda: read.append("late")], 1)
+        forsaken.cancel()
+        time.sleep(0.1)  # the loop does not turn meanwhile, as if a batch was running
+        assert (await late).code == "queue-expired"
+
+    asyncio.run(main())
+    assert read == []
+
+
+def test_what_cannot_be_read_fails_alone(model, pictures, caplog):
+    def hostile():
+        raise ZeroDivisionError("at 0xdeadbeef")
+
+    forward = Forward(model.predictor, 8)
+    good = reads(model, pictures[:2])
+    ran = forward([good[0], *reads(model, [b"nothing"]), hostile, good[1]])
+    kinds = [getattr(result, "code", "answer") for result in ran.results]
+    assert kinds == ["answer", "image-unreadable", "server-bug", "answer"]
+    assert "0xdeadbeef" not in str(ran.results[2]) and "ZeroDivisionError" in caplog.text
+    assert isinstance(ran.results[1], DataError) and isinstance(ran, Ran)
+
+
+@pytest.mark.parametrize("fault", ["raises", "nan"])
+def test_an_example_that_breaks_the_model_fails_alone(make_model, fault, caplog):
+    def runner(inputs):
+        poisoned = inputs["image"].max(axis=(1, 2, 3)) == 255
+        if fault == "raises" and poisoned.any():
+            raise RuntimeError("no kernel")
+        answers = np.full((len(poisoned), 10), 0.1, np.float32)
+        answers[poisoned] = np.nan
+        return answers
+
+    forward = Forward(make_model(runner).predictor, 4)
+    results = forward([lambda level=level: {"image": np.full((1, 8, 8), level, np.uint8)} for level in (100, 255)]).results
+    assert isinstance(results[0], Answer)
+    assert results[1].code == {"raises": "server-bug", "nan": "answer-invalid"}[fault]
+
+
+def test_an_empty_batch_of_readable_examples(model):
+    assert [result.code for result in Forward(model.predictor, 2)(reads(model, [b"x"])).results] == ["image-unreadable"]
+
+
+def test_values_of_varying_size_are_collated(model):
+    from flambeau.predictor import Predictor
+    from flambeau.types import TensorSpec
+
+    class Varying(type(model.predictor.inputs["image"])):
+        @property
+        def spec(self):
+            return TensorSpec(("channels", "height", "width"), (1, 8, None), "uint8")
+
+    shapes = []
+
+    def runner(inputs):
+        shapes.append(inputs["image"].shape)
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    predictor = Predictor({"image": Varying()}, runner, model.predictor.target)
+    assert len(Forward(predictor, 4)([lambda: {"image": np.zeros((1, 8, 5), np.uint8)}] * 2).results) == 2
+    assert shapes == [(2, 1, 8, 5)]
+    Batcher(predictor, 10, 1.0, lambda ran: None)
+    assert shapes[-1][1:] == (1, 8, 16)
+
+
+@pytest.mark.parametrize(("text", "share"), [("max 100000", 1.0), ("100000 100000", None), ("150000 100000", 2), ("junk", 1.0)])
+def test_threads_respect_mask_and_quota(tmp_path: Path, text, share):
+    import os
+
+    mask = len(os.sched_getaffinity(0))
+    quota = tmp_path / "cpu.max"
+    quota.write_text(text)
+    expected = mask if share == 1.0 else min(mask, share or 1)
+    assert available_processors(quota) == expected
+    assert available_processors(tmp_path / "none") == mask
+    assert Limits().num_threads() <= mask and Limits(threads=3).num_threads() == 3
