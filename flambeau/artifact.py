@@ -14,15 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from flambeau.config import Config
 from flambeau.errors import DataError
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.verify import TOLERANCE, largest_difference
@@ -41,6 +42,33 @@ MODEL = "model.onnx"
 SUFFIX = ".flambeau"
 MAX_JSON = 64 * 2**20
 """Bytes of the largest JSON member that is read; a table of a million words fits."""
+
+
+NEEDED = ("recipe.yaml", "signature.json", "preprocessing.json", "target.json", "golden/golden.json")
+"""What every artifact has, beside its weights or its graph."""
+
+
+class _Manifest(Config):
+    format: int
+    flambeau: str
+    versions: dict[str, str]
+    files: dict[str, str]
+    sha256: str
+
+
+class _Signature(BaseModel):
+    """What is read of a signature; there may be more in it."""
+
+    name: str
+    labels: list[str]
+    inputs: dict[str, dict[str, Any]]
+    test: dict[str, Any]
+    baseline: dict[str, Any]
+
+
+class _Goldens(Config):
+    examples: list[dict[str, dict[str, Any]]]
+    answers: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +113,11 @@ def write(folder: Path, members: Mapping[str, bytes], versions: Mapping[str, str
 
 
 def add(folder: Path, members: Mapping[str, bytes]) -> None:
-    """Adds or replaces members of an existing artifact, then its manifest."""
+    """Adds or replaces members of an existing artifact. Whatever stops this on the way, the artifact stays whole: until the
+    last step, the manifest does not name them.
+    """
     manifest = read_manifest(folder)
+    _write_manifest(folder, manifest["versions"], leave_out=members)
     for name, data in members.items():
         member = folder / name
         member.parent.mkdir(parents=True, exist_ok=True)
@@ -110,8 +141,10 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False) 
         for name, fields in read_json(folder / "preprocessing.json").items()
     }
     target = _parsed(TypeAdapter(AnyTarget), read_json(folder / "target.json"), folder / "target.json")
+    signature = read_json(folder / "signature.json")
+    _parsed(TypeAdapter(_Signature), signature, folder / "signature.json")
     runner = Onnx().load(folder / MODEL, threads) if MODEL in manifest["files"] else _torch_runner(folder, preprocessors, target, allow_code)
-    artifact = Artifact(folder.resolve(), manifest, read_json(folder / "signature.json"), Predictor(preprocessors, runner, target))
+    artifact = Artifact(folder.resolve(), manifest, signature, Predictor(preprocessors, runner, target))
     _check_goldens(artifact)
     return artifact
 
@@ -127,7 +160,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise DataError("artifact-format", where=str(folder), format=manifest.get("format"), known=FORMAT, version=manifest.get("flambeau", "?"))
-    if manifest.get("sha256") != _digest(manifest):
+    _parsed(TypeAdapter(_Manifest), manifest, folder / MANIFEST)
+    if manifest["sha256"] != _digest(manifest):
         raise DataError("artifact-altered", where=str(folder / MANIFEST), member=MANIFEST)
     return manifest
 
@@ -139,6 +173,9 @@ def verify_files(folder: Path) -> dict[str, Any]:
         DataError: with the name of the first member that is missing, altered, a link or outside the directory.
     """
     manifest = read_manifest(folder)
+    for name in NEEDED:
+        if name not in manifest["files"]:
+            raise DataError("artifact-incomplete", where=str(folder), member=name)
     for name, digest in manifest["files"].items():
         pure = PurePosixPath(name)
         member = folder / pure
@@ -151,9 +188,9 @@ def verify_files(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def size_of(example: Example) -> int:
-    """Bytes that an example would take as a golden."""
-    return sum(value.stat().st_size if isinstance(value, Path) else getattr(value, "nbytes", 0) for value in example.values())
+def size_of(example: Example, names: Sequence[str]) -> float:
+    """Bytes that these fields of an example would take as a golden; infinite where one can be no golden."""
+    return sum(_size(example[name]) for name in names)
 
 
 def goldens(examples: Sequence[Example], answers: npt.NDArray[np.float32], names: Sequence[str]) -> dict[str, bytes]:
@@ -162,19 +199,16 @@ def goldens(examples: Sequence[Example], answers: npt.NDArray[np.float32], names
     listed = []
     for place, example in enumerate(examples):
         entry: dict[str, object] = {}
-        for field in names:
+        for number, field in enumerate(names):
             value = example[field]
-            if isinstance(value, Path):
-                ending = value.suffix.lower() if value.suffix[1:].isalnum() and value.suffix.isascii() else ""
-                entry[field] = {"file": f"{place:02d}-{field}{ending}"}
-                members[f"golden/{entry[field]['file']}"] = value.read_bytes()  # type: ignore[index]
+            if isinstance(value, Path | bytes):
+                name = f"{place:02d}-{number}{_ending(value)}"
+                members[f"golden/{name}"] = value if isinstance(value, bytes) else value.read_bytes()
+                entry[field] = {"file": name}
             elif isinstance(value, np.ndarray):
-                import io
-
-                buffer = io.BytesIO()
-                np.save(buffer, value, allow_pickle=False)
-                entry[field] = {"array": f"{place:02d}-{field}.npy"}
-                members[f"golden/{place:02d}-{field}.npy"] = buffer.getvalue()
+                name = f"{place:02d}-{number}.npy"
+                members[f"golden/{name}"] = _npy(value)
+                entry[field] = {"array": name}
             else:
                 entry[field] = {"value": value}
         listed.append(entry)
@@ -184,10 +218,11 @@ def goldens(examples: Sequence[Example], answers: npt.NDArray[np.float32], names
 
 def read_goldens(folder: Path) -> tuple[list[Example], npt.NDArray[np.float32]]:
     """The golden examples as raw values, and the answers (examples, answers) that were tested."""
-    golden = folder / "golden"
-    content = read_json(golden / "golden.json")
-    examples: list[Example] = [{field: _raw(golden, entry) for field, entry in example.items()} for example in content["examples"]]
-    return examples, np.asarray(content["answers"], np.float32)
+    listing = folder / "golden" / "golden.json"
+    content: _Goldens = _parsed(TypeAdapter(_Goldens), read_json(listing), listing)
+    files = read_manifest(folder)["files"]
+    examples: list[Example] = [{field: _raw(folder, files, entry) for field, entry in example.items()} for example in content.examples]
+    return examples, np.array([np.asarray(row, np.float32) for row in content.answers])
 
 
 def to_json(value: object) -> bytes:
@@ -195,13 +230,42 @@ def to_json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _raw(golden: Path, entry: Mapping[str, Any]) -> object:
+def _size(value: object) -> float:
+    if isinstance(value, Path):
+        return value.stat().st_size
+    if isinstance(value, np.ndarray):
+        return float("inf") if value.dtype.hasobject else value.nbytes
+    if isinstance(value, bytes | str):
+        return len(value)
+    return 8 if isinstance(value, int | float | None) else float("inf")
+
+
+def _ending(value: Path | bytes) -> str:
+    ending = value.suffix.lower() if isinstance(value, Path) else ""
+    return ending if ending[1:].isalnum() and ending.isascii() else ""
+
+
+def _npy(array: npt.NDArray[np.generic]) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _raw(folder: Path, files: Mapping[str, str], entry: Mapping[str, Any]) -> object:
     if "value" in entry:
         return entry["value"]
-    name = str(entry.get("file") or entry.get("array"))
-    if PurePosixPath(name).name != name:
-        raise DataError("artifact-outside", where=str(golden), member=name)
-    return golden / name if "file" in entry else np.load(golden / name, allow_pickle=False)
+    member = f"golden/{entry.get('file') or entry.get('array')}"
+    if member not in files:
+        raise DataError("artifact-outside", where=str(folder), member=member)
+    if "file" in entry:
+        return folder / member
+    try:
+        # mapped, so that a header that claims more than the file holds is an error and no allocation
+        return np.array(np.load(folder / member, mmap_mode="r", allow_pickle=False))
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError("artifact-member", where=str(folder / member), reason=str(error)[:200]) from error
 
 
 def _check_goldens(artifact: Artifact) -> None:
@@ -209,7 +273,11 @@ def _check_goldens(artifact: Artifact) -> None:
     if not examples:
         return
     predictor = artifact.predictor
-    got = predictor.answer([predictor.encode(example) for example in examples])
+    encoded = [predictor.encode(example) for example in examples]
+    try:
+        got = predictor.answer(encoded)
+    except Exception as error:  # a foreign graph may raise anything
+        raise DataError("model-damaged", where=str(artifact.path), reason=str(error)[:200]) from error
     difference = largest_difference(got, answers) if got.shape == answers.shape else float("inf")
     if difference > TOLERANCE:
         raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=TOLERANCE, n=len(examples))
@@ -222,11 +290,11 @@ def _torch_runner(folder: Path, preprocessors: Mapping[str, Preprocessor], targe
     return TorchRunner(restore_network(folder, preprocessors, target, allow_code=allow_code))
 
 
-def _write_manifest(folder: Path, versions: Mapping[str, str]) -> None:
+def _write_manifest(folder: Path, versions: Mapping[str, str], leave_out: Container[str] = ()) -> None:
     files = {
         path.relative_to(folder).as_posix(): sha256_of(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST and not path.name.startswith(".")
+        if path.is_file() and path.name != MANIFEST and not path.name.startswith(".") and path.relative_to(folder).as_posix() not in leave_out
     }
     manifest: dict[str, Any] = {"format": FORMAT, "flambeau": __version__, "versions": dict(versions), "files": files}
     write_atomically(folder / MANIFEST, to_json({**manifest, "sha256": _digest(manifest)}))

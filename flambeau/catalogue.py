@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import Any
 
 from flambeau.errors import UsageError
+from flambeau.naming import closest
 
 
 def layers(name: str | None = None) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def layers(name: str | None = None) -> list[dict[str, Any]]:
         return found
     names = [layer["name"] for layer in found]
     if name not in names:
-        raise UsageError("layer-name-unknown", where=name, name=name, guess=next(iter(get_close_matches(name, names, 1)), ""))
+        raise UsageError("layer-name-unknown", where=name, name=name, guess=closest(name, names))
     return [layer for layer in found if layer["name"] == name]
 
 

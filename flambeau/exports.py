@@ -8,7 +8,7 @@ import numpy as np
 
 from flambeau import artifact
 from flambeau.artifact import Artifact, read_goldens
-from flambeau.errors import UsageError
+from flambeau.errors import DataError, UsageError
 from flambeau.events import Exported, Show
 from flambeau.exporting.exporter import Exporter
 from flambeau.exporting.onnx import Onnx
@@ -40,7 +40,9 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
     network = restore_network(loaded.path, predictor.inputs, predictor.target, allow_code)
     reference = TorchRunner(network)
     examples = _examples(model, loaded)
-    sample = _encoded(loaded, examples[:2])
+    if not examples:
+        raise DataError("export-unproven", where=str(model))
+    sample = _encoded(loaded, (examples * 2)[:2])
     file = loaded.path / "exports" / exporter.file
     building = file.with_name(f".{file.name}.building")
     building.parent.mkdir(exist_ok=True)
@@ -61,10 +63,11 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
 
 
 def _examples(model: Path, loaded: Artifact) -> list[Example]:
-    run = find_run(model)
-    if run is not None and not run.read()["in_memory"]:
-        return own_test_split(run, recipe_of(loaded))[0]
-    return read_goldens(loaded.path)[0]
+    """The raw test split of the run; the goldens where that is not at hand."""
+    try:
+        return own_test_split(find_run(model), recipe_of(loaded))[0]
+    except DataError:
+        return read_goldens(loaded.path)[0]
 
 
 def _encoded(loaded: Artifact, examples: list[Example]) -> dict[str, Array]:

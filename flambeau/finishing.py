@@ -154,9 +154,10 @@ def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
     seen: dict[str, int] = {}
     rank = [_count(seen, label) for label in labels]
     order = [rows[place] for place in sorted(range(len(rows)), key=lambda place: (rank[place], place))]
-    examples = [example for example in data.examples(np.asarray(order)) if artifact.size_of(example) <= GOLDEN_BYTES][:NUM_GOLDENS]
+    names = list(data.preprocessors)
+    examples = [example for example in data.examples(np.asarray(order)) if artifact.size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
     answers = predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(labels)), np.float32)
-    return artifact.goldens(examples, answers, list(data.preprocessors))
+    return artifact.goldens(examples, answers, names)
 
 
 def _count(seen: dict[str, int], label: str) -> int:

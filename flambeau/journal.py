@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from flambeau import messages
 from flambeau.data.examples import class_counts
 from flambeau.data.listing import data_page, split_csv
-from flambeau.errors import Interrupted, Notice, UsageError
+from flambeau.errors import FlambeauError, Interrupted, Notice, UsageError
 from flambeau.events import Saved, Show, SplitMade, Surveyed
 from flambeau.finishing import Tested, versions
 from flambeau.planning import Plan, Request
 from flambeau.preparation import Prepared
 from flambeau.run import Run, read_run
-from flambeau.runfolder import RunFolder, find_run, new_run
-from flambeau.storage import locked, write_atomically
+from flambeau.runfolder import RunFolder, discard, find_run, new_run
+from flambeau.storage import disk_error, locked, write_atomically
 
 
 @dataclass
@@ -64,18 +68,24 @@ class Journal:
             Interrupted: the work inside was; the message says how to go on.
         """
         folder = self.folder or new_run(None if path is None else Path(path), plan.source.name, force)
-        with locked(folder.path):
+        with locked(folder.path), _writing(folder.path), terminable():
             self.folder = folder
-            if not self.resumed:
-                self._begin(plan)
             try:
+                if not self.resumed:
+                    self._begin(plan)
                 yield folder
-            except Interrupted as stop:
+            except (Interrupted, KeyboardInterrupt) as stop:
                 folder.write(status="interrupted")
-                raise Interrupted("run-interrupted", signal=stop.exit_code - 128, where=str(folder.path), run=folder.path) from stop
+                number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
+                raise Interrupted("run-interrupted", signal=number, where=str(folder.path), run=folder.path) from stop
+            except FlambeauError:
+                if not self.resumed and not folder.checkpoints.exists():
+                    discard(folder)
+                raise
 
     def _begin(self, plan: Plan) -> None:
         folder = self.opened_folder
+        (folder.path / "log.txt").touch()
         write_atomically(folder.recipe, (plan.given or plan.recipe.to_yaml()).encode("utf-8", "surrogateescape"))
         write_atomically(folder.resolved, plan.recipe.to_yaml().encode("utf-8", "surrogateescape"))
         folder.write(
@@ -116,7 +126,7 @@ class Journal:
         write_atomically(folder.data, data_page(plan.source, data.cleaned, data.split).encode("utf-8", "surrogateescape"))
         write_atomically(folder.split, split_csv(plan.source, data.cache.facts, data.split).encode("utf-8", "surrogateescape"))
         folder.write(data=digest)
-        for event in survey(plan, data, folder.data):
+        for event in (*plan.notices, *survey(plan, data, folder.data)):
             self.show(event)
 
     def close(self, tested: Tested) -> Run:
@@ -147,7 +157,7 @@ def journal_of(request: Request, resume: str | Path | None, show: Show, refit: b
 
     Raises:
         DataError: there is no run.
-        UsageError: the data of the run was in memory and is not given again.
+        UsageError: the data of the run was in memory and is not given again; or something is to be otherwise.
     """
     if resume is None:
         return Journal(request, show, refit, find_lr)
@@ -155,11 +165,35 @@ def journal_of(request: Request, resume: str | Path | None, show: Show, refit: b
     record = folder.read()
     if record["in_memory"] and request.data is None:
         raise UsageError("data-in-memory", where=str(resume))
+    if request.recipe is not None or request.settings or request.target is not None:
+        raise UsageError("resume-alone", where=str(resume))
     again = replace(request, recipe=folder.resolved, settings=(), target=None, network=(record["network"], record["why"]))
     return Journal(again, show, record["refit"], record["find_lr"], folder, True, record)
 
 
-def as_tree(events: tuple[Surveyed, SplitMade]) -> dict[str, Any]:
-    """The same for JSON."""
-    found, made = (asdict(event) for event in events)
-    return {"data": {**found, "listing": None}, "split": made}
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises Interrupted inside, so that it ends as Ctrl-C does. Signals reach Python's main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("interrupted", signal=number)
+
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """A full or read-only disk is a DeviceError, wherever it was met."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise disk_error(error, folder) from error
+        raise

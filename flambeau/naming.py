@@ -16,9 +16,13 @@ def natural(name: str) -> tuple[tuple[tuple[bool, int, str], ...], str]:
 
 
 def closest(name: object, names: Iterable[str]) -> str:
-    """The one of `names` that was probably meant, letter case aside, or ""."""
-    by_folded = {other.casefold(): other for other in reversed(list(names))}
-    return by_folded.get(next(iter(get_close_matches(str(name)[:LONGEST].casefold(), list(by_folded), 1)), ""), "")
+    """The one of `names` that was probably meant, or ""; letter case and - for _ do not count."""
+    by_plain = {_plain(other): other for other in reversed(list(names))}
+    return by_plain.get(next(iter(get_close_matches(_plain(str(name)[:LONGEST]), list(by_plain), 1)), ""), "")
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 def _digits(part: str) -> tuple[bool, int, str]:

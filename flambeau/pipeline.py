@@ -69,7 +69,8 @@ def fit(
         with journal.timed("train"):
             plan = learning.with_best_lr(plan, prepared, journal) if journal.find_lr else plan
             learner = learning.begin(plan.recipe, prepared, allow_code)
-            journal.show(learning.planned(plan, learner, learner.seconds))
+            for event in (*learner.network.notices, learning.planned(plan, learner, learner.seconds)):
+                journal.show(event)
             history = learning.learn(learner, folder.path, journal.resumed, journal.show)
             journal.show(learning.trained(history, plan.recipe.training))
             network = learning.learn_again(plan.recipe, prepared, history, journal) if journal.refit else learner.network

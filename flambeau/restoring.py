@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from flambeau.document import read_file
 from flambeau.errors import DataError
@@ -28,10 +29,8 @@ def restore_network(folder: Path, preprocessors: Mapping[str, Preprocessor], tar
     import safetensors.torch
     from safetensors import SafetensorError
 
-    tree = read_file(folder / "recipe.yaml").tree
-    assert isinstance(tree, dict)
     network = build(
-        TypeAdapter(NetworkSpec).validate_python(tree["network"]),
+        _spec(folder / "recipe.yaml"),
         {name: chosen.gives for name, chosen in preprocessors.items()},
         {name: chosen.module() for name, chosen in preprocessors.items()},
         target.out_features,
@@ -42,6 +41,14 @@ def restore_network(folder: Path, preprocessors: Mapping[str, Preprocessor], tar
     )
     try:
         network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise DataError("weights-misfit", where=str(folder / "weights.safetensors"), reason=str(error).splitlines()[0][:200]) from error
     return network.eval()
+
+
+def _spec(recipe: Path) -> Any:
+    tree = read_file(recipe).tree
+    try:
+        return TypeAdapter(NetworkSpec).validate_python(tree["network"] if isinstance(tree, dict) else None)
+    except (ValidationError, KeyError) as error:
+        raise DataError("artifact-member", where=str(recipe), reason="no network") from error

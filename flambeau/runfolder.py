@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flambeau.artifact import MANIFEST, SUFFIX, to_json
 from flambeau.errors import DataError, UsageError
-from flambeau.storage import write_atomically
+from flambeau.storage import LOCK, disk_error, locked, write_atomically
 
 RUNS = Path("runs")
 WRITTEN = frozenset(
@@ -26,7 +27,7 @@ WRITTEN = frozenset(
         "report.html",
         "report.json",
     }
-    | {"checkpoints", "refit", "cache", "model.flambeau", ".model.flambeau.building", ".model.flambeau.retired", ".model.onnx", ".lock"}
+    | {"checkpoints", "refit", "cache", "model.flambeau", ".model.flambeau.building", ".model.flambeau.retired", ".model.onnx", LOCK}
 )
 """All that a run writes into its folder."""
 
@@ -107,9 +108,20 @@ def new_run(path: Path | None, name: str, force: bool) -> RunFolder:
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         if not force:
             raise UsageError("run-exists", where=str(path))
-        _forget(path)
-    path.mkdir(parents=True, exist_ok=True)
+        _replace(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
     return RunFolder(path.resolve())
+
+
+def discard(folder: RunFolder) -> None:
+    """Removes a run that came to nothing, so that the same command can be given again."""
+    _forget(folder.path)
+    with suppress(OSError):
+        (folder.path / LOCK).unlink()
+        folder.path.rmdir()
 
 
 def find_artifact(path: Path) -> Path:
@@ -143,19 +155,31 @@ def _next_free(name: str) -> Path:
         try:
             path.mkdir(parents=True)
         except FileExistsError:
+            if not RUNS.is_dir():
+                raise UsageError("run-exists", where=str(RUNS)) from None
             number += 1
+        except OSError as error:
+            raise disk_error(error, path) from error
         else:
             return path
 
 
-def _forget(path: Path) -> None:
-    """Removes what a run wrote, and only that: `--force` on the wrong folder must not cost anybody's files."""
-    import shutil
-
-    strangers = [entry.name for entry in path.iterdir() if entry.name not in WRITTEN]
+def _replace(path: Path) -> None:
+    """Empties the folder of a run, and only of a run: `--force` on the wrong folder must not cost anybody's files."""
+    strangers = [entry.name for entry in path.iterdir() if entry.name not in WRITTEN] if path.is_dir() else [path.name]
     if strangers or not RunFolder(path).record.exists():
         raise UsageError("run-foreign", where=str(path), name=strangers[0] if strangers else "")
+    with locked(path):
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    """Removes what a run wrote, but for the lock, which may be held."""
+    import shutil
+
     for entry in path.iterdir():
+        if entry.name not in WRITTEN or entry.name == LOCK:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

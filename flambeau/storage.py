@@ -13,6 +13,10 @@ from pathlib import Path
 from flambeau.errors import DeviceError, UsageError
 
 
+LOCK = ".lock"
+"""The file in a run folder that says that a process works there."""
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Puts `data` at `path` so that a crash leaves the old content or the new, never a part of it.
 
@@ -62,7 +66,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another process works in the folder.
     """
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from flambeau.artifact import Artifact
 from flambeau.data.config import DataConfig
-from flambeau.data.examples import TEST
+from flambeau.data.examples import TEST, some
 from flambeau.data.listing import cell
 from flambeau.data.source import open_data, open_source
 from flambeau.document import read_file
@@ -24,6 +24,7 @@ from flambeau.model import load
 from flambeau.recipe import Recipe, parse, parse_part
 from flambeau.run import Run
 from flambeau.runfolder import RunFolder, find_run
+from flambeau.storage import sha256_of
 from flambeau.types import Example
 
 
@@ -62,8 +63,8 @@ def own_test_split(run: RunFolder | None, recipe: Recipe) -> tuple[list[Example]
     Raises:
         DataError: there is no run, or its data is not where it was.
     """
-    if run is None or not run.split.is_file():
-        raise DataError("test-data-missing", where="model")
+    if run is None or not run.split.is_file() or run.read()["in_memory"]:
+        raise DataError("test-data-missing", where="data")
     assert recipe.task is not None
     source = open_source(recipe.data, recipe.task.target, column=recipe.column)
     with run.split.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -71,7 +72,16 @@ def own_test_split(run: RunFolder | None, recipe: Recipe) -> tuple[list[Example]
     if [entry["path"] for entry in listed] != [cell(source.where(row)) for row in range(len(source))]:
         raise DataError("test-data-changed", where=str(source.place or source.name), found=len(source), expected=len(listed))
     rows = [row for row, entry in enumerate(listed) if entry["split"] == TEST]
+    altered = [source.where(row) for row in rows if not _is_same(source.examples[row], recipe, listed[row]["sha256"])]
+    if altered:
+        raise DataError("test-data-altered", where=str(source.place or source.name), n=len(altered), names=some(altered))
     return [source.examples[row] for row in rows], [source.label(row) for row in rows]
+
+
+def _is_same(example: Example, recipe: Recipe, digest: str) -> bool:
+    """Whether an example whose only input is a file is the one that was listed with this SHA-256."""
+    values = [example[name] for name in recipe.inputs]
+    return len(values) != 1 or not isinstance(values[0], Path) or (values[0].is_file() and sha256_of(values[0]) == digest)
 
 
 def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import singledispatchmethod
@@ -73,7 +74,14 @@ class Transcript:
         kinds = " · ".join(f"{printable(name)}: {kind}" for name, kind in event.kinds.items())
         self._line(
             "line-data",
-            text("data-found", name=printable(event.name), n=sum(event.counts.values()), classes=len(event.counts), kinds=kinds, target=event.target),
+            text(
+                "data-found",
+                name=printable(event.name),
+                n=sum(event.counts.values()),
+                classes=len(event.counts),
+                kinds=kinds,
+                target=printable(event.target),
+            ),
         )
         self._line("", _counts(event.counts))
         found = [text("data-bad", n=event.num_bad)] if event.num_bad else []
@@ -87,7 +95,7 @@ class Transcript:
 
     @_show.register
     def _(self, event: Planned) -> None:
-        self._line("line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *event.inputs]))
+        self._line("line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *map(printable, event.inputs)]))
         stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
         self._line(
             "", " · ".join([event.optimizer, event.schedule, text("plan-batch", n=event.batch_size), text("plan-epochs", n=event.epochs) + stop])
@@ -135,8 +143,8 @@ class Transcript:
     @_show.register
     def _(self, event: Saved) -> None:
         self._result("line-saved", text("saved-line", path=_short(event.artifact), size=_bytes(event.num_bytes)))
-        self._result("line-report", str(_short(event.report)))
-        run = _short(event.run)
+        self._result("line-report", _short(event.report))
+        run = shlex.quote(_short(event.run))
         self._results.write("\n")
         self._result("line-next", f"flambeau predict {run} {text('word-new-file')}")
         self._result("", f"flambeau export  {run} --to onnx")
@@ -196,14 +204,12 @@ def _score(scores: Mapping[str, object], name: str) -> Mapping[str, Any]:
     return score
 
 
-def _short(path: Path | None) -> Path | str:
+def _short(path: Path) -> str:
     """The path from here if it lies below, else as it is."""
-    if path is None:
-        return ""
     try:
-        return path.relative_to(Path.cwd())
+        return printable(path.relative_to(Path.cwd()))
     except ValueError:
-        return path
+        return printable(path)
 
 
 def _short_number(value: float) -> str:
@@ -221,8 +227,3 @@ def _duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as one line that cannot harm a terminal."""
-    return ", ".join(printable(name) for name in names)

@@ -68,8 +68,8 @@ def preview(request: Request, timed: bool, show: Show) -> Preview:
     with tempfile.TemporaryDirectory() as folder, plan.placing_errors():
         prepared = prepare(plan.source, plan.recipe, Path(folder), show)
         found, made = survey(plan, prepared, None)
-        show(found)
-        show(made)
+        for event in (*plan.notices, found, made):
+            show(event)
         learner = learning.begin(plan.recipe, prepared, request.allow_code)
         planned = learning.planned(plan, learner, learner.seconds if timed else None)
         show(planned)

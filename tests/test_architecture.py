@@ -35,7 +35,8 @@ ROWS = """
     inputs | tasks | network
     document | storage | extras | events
     types | errors
-    config | messages | randomness
+    choice
+    config | messages | randomness | naming
     version
     __init__
 """

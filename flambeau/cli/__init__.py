@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from flambeau.cli.output import json_wanted, print_error, use_utf8
-from flambeau.errors import FlambeauError, UsageError
+from flambeau.errors import FlambeauError, Interrupted, UsageError
 from flambeau.messages import text
 from flambeau.version import __version__
 
@@ -34,10 +34,10 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, but an unknown command is our error, with the closest name."""
-        from difflib import get_close_matches
+        from flambeau.naming import closest
 
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise UsageError("command-unknown", where=args[0], name=args[0], guess=next(iter(get_close_matches(args[0], COMMANDS, 1)), ""))
+            raise UsageError("command-unknown", where=args[0], name=args[0], guess=closest(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,6 +70,7 @@ def run(arguments: list[str]) -> int:
         print_error(UsageError("usage", where=error.ctx.command_path if error.ctx else None, reason=error.format_message()), as_json)
         return 2
     except (click.Abort, KeyboardInterrupt):
+        print_error(Interrupted("stopped"), as_json)
         return 130
     except BrokenPipeError:
         # the reader of our output has gone (`| head`): nothing to report, and nobody to report it to

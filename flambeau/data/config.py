@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from flambeau.choice import problem
 from flambeau.config import Config
-from flambeau.messages import text
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -34,7 +33,7 @@ class SplitConfig(Config):
     def _adds_up(self) -> Self:
         total = self.train + self.valid + self.test
         if abs(total - 1) > 1e-6:
-            raise PydanticCustomError("split-shares", "{message}", {"message": text("split-shares", total=round(total, 6)), "total": round(total, 6)})
+            raise problem("split-shares", total=round(total, 6))
         return self
 
 
@@ -63,5 +62,5 @@ class DataConfig(Config):
         given = [name for name in ("folder", "table", "arrays") if getattr(self, name) is not None]
         if len(given) > 1:
             names = ", ".join(given)
-            raise PydanticCustomError("data-several", "{message}", {"message": text("data-several", names=names), "names": names})
+            raise problem("data-several", names=names)
         return self

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from flambeau.errors import DataError, Notice
+from flambeau.naming import closest, natural
 from flambeau.types import Example
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -92,26 +91,9 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def natural(name: str) -> tuple[tuple[tuple[bool, int, str], ...], str]:
-    """Sort key in which "img2" stands before "img10"; no two names share one, and no locale changes it."""
-    return tuple(_digits(part) if part[0] in "0123456789" else (False, 0, part) for part in re.split(r"([0-9]+)", name) if part), name
-
-
-def _digits(part: str) -> tuple[bool, int, str]:
-    """A number of any length as a key: by its length first, so that nothing has to be counted."""
-    number = part.lstrip("0")
-    return True, len(number), number
-
-
 def no_column(column: str, columns: Sequence[str], where: str) -> DataError:
     """The error for a column that is not there."""
-    return DataError("column-unknown", where=where, column=column, columns=", ".join(columns), guess=guess(column, columns))
-
-
-def guess(name: str, names: Sequence[str]) -> str:
-    """The closest of `names`, or "" if none is close."""
-    by_folded = {other.casefold(): other for other in reversed(names)}
-    return by_folded.get(next(iter(get_close_matches(name.casefold(), list(by_folded), 1)), ""), "")
+    return DataError("column-unknown", where=where, column=column, columns=", ".join(columns), guess=closest(column, columns))
 
 
 def some(items: Iterable[object], most: int = 5) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flambeau.data.examples import SPLIT_WORDS, TRAIN, Source, class_counts, counted, natural, readable, some
+from flambeau.data.examples import SPLIT_WORDS, TRAIN, Source, class_counts, counted, readable, some
 from flambeau.errors import DataError, Notice
+from flambeau.naming import natural
 from flambeau.types import Example
 
 CLUTTER_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found", "__pycache__"})

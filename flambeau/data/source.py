@@ -9,10 +9,11 @@ from pathlib import Path
 
 from flambeau.data.arrays import read_arrays, read_npz
 from flambeau.data.config import DataConfig
-from flambeau.data.examples import Source, guess, no_column
+from flambeau.data.examples import Source, no_column
 from flambeau.data.folder import is_clutter, not_found, read_folder
 from flambeau.data.table import ENDINGS, read_table
 from flambeau.errors import DataError, UsageError
+from flambeau.naming import closest
 
 __all__ = ["Source", "open_data", "open_source"]
 
@@ -101,7 +102,7 @@ def _without(source: Source, classes: Sequence[str]) -> Source:
     for name in classes:
         if name not in labels:
             known = sorted(set(labels))
-            raise DataError("class-unknown", where="data.exclude_classes", label=name, labels=", ".join(known), guess=guess(name, known))
+            raise DataError("class-unknown", where="data.exclude_classes", label=name, labels=", ".join(known), guess=closest(name, known))
     kept = [row for row, label in enumerate(labels) if label not in classes]
     if not kept:
         raise DataError("data-empty", where=str(source.place or source.name))

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from flambeau.data.config import SplitConfig
 from flambeau.data.duplicates import Sets
-from flambeau.data.examples import TEST, TRAIN, VALID, WORDS, class_counts, counted, natural, some
+from flambeau.data.examples import TEST, TRAIN, VALID, WORDS, class_counts, counted, some
 from flambeau.data.sharing import share_out, units_per_class
 from flambeau.errors import DataError, Notice
+from flambeau.naming import natural
 
 Integers = npt.NDArray[np.int64]
 

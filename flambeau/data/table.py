@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from flambeau.data.examples import SPLIT_WORDS, Source, guess, no_column, readable, some
+from flambeau.data.examples import SPLIT_WORDS, Source, no_column, readable, some
 from flambeau.data.folder import not_found
 from flambeau.errors import DataError, Notice
+from flambeau.naming import closest
 
 ENDINGS = (".csv", ".tsv", ".tab")
 DELIMITERS = ",;\t|"
@@ -76,7 +77,7 @@ def given_split(words: Sequence[tuple[str, object]], column: str) -> tuple[str |
     for place, word in words:
         name = str(word).strip().casefold()
         if name and name not in SPLIT_WORDS:
-            raise DataError("split-word", where=place, word=str(word)[:80], column=column, guess=guess(name, tuple(SPLIT_WORDS)))
+            raise DataError("split-word", where=place, word=str(word)[:80], column=column, guess=closest(name, tuple(SPLIT_WORDS)))
         found.append(SPLIT_WORDS[name] if name else None)
     return tuple(found)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path as File
 
 import yaml
@@ -17,6 +16,7 @@ from flambeau.document import scalars
 from flambeau.document.marks import Marks, Path, Place, Tree, split_lines
 from flambeau.document.syntax import check_characters, decoded, fault, joined_surrogates, syntax_error
 from flambeau.errors import RecipeError
+from flambeau.naming import closest
 
 MAX_BYTES = 1_000_000
 """A recipe is a few kilobytes; a mistaken argument (a model, an archive) is larger."""
@@ -145,7 +145,7 @@ class _Composer:
         name = str(event.anchor)
         node = self.anchors.get(name)
         if node is None:
-            guess = next(iter(get_close_matches(name, self.anchors, 1)), "")
+            guess = closest(name, self.anchors)
             raise fault("yaml-alias-unknown", self.marks, _place(event), name=name, guess=guess)
         if not node.closed:
             raise fault("yaml-alias-cycle", self.marks, _place(event), name=name)
@@ -250,4 +250,5 @@ def _similar(file: File) -> str:
         names = [entry.name for entry in file.parent.iterdir() if entry.suffix in (".yaml", ".yml", ".json")]
     except OSError:
         return ""
-    return next((str(file.with_name(name)) for name in get_close_matches(file.name, names, 1)), "")
+    near = closest(file.name, names)
+    return str(file.with_name(near)) if near else ""

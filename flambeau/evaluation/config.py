@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field
 from flambeau import messages
 from flambeau.config import Config
 from flambeau.evaluation.estimates import FIGURES, LOWER_IS_BETTER
+from flambeau.naming import closest
 
 _TOP_K = re.compile(r"top_[1-9][0-9]{0,3}_accuracy")
 
@@ -18,7 +18,7 @@ _TOP_K = re.compile(r"top_[1-9][0-9]{0,3}_accuracy")
 def _is_figure(name: str) -> str:
     names = [name for figures in FIGURES.values() for name in figures if name not in LOWER_IS_BETTER]
     if name not in names and not _TOP_K.fullmatch(name):
-        guess = next(iter(get_close_matches(name, names, 1)), "")
+        guess = closest(name, names)
         raise ValueError(messages.text("metric-unknown", "what", name=name, names=", ".join(names)) + (f" ({guess}?)" if guess else ""))
     return name
 

@@ -71,6 +71,7 @@ class OnnxRunner:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_threads()
@@ -78,8 +79,10 @@ class OnnxRunner:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except (onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf, onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError) as error:
+        except (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.NotImplemented, state.Fail, RuntimeError) as error:
             raise DataError("model-damaged", where=str(path), reason=str(error).splitlines()[0][:200]) from error
+        if OUTPUT not in (entry.name for entry in self._session.get_outputs()):
+            raise DataError("model-damaged", where=str(path), reason=f"no output '{OUTPUT}'")
         self.input_names = tuple(entry.name for entry in self._session.get_inputs())
 
     def __call__(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.float32]:

@@ -47,8 +47,8 @@ def verify(target: str, runner: Runner, reference: Runner, predictor: Predictor,
 
 
 def largest_difference(answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> float:
-    """Largest |answer - reference|, relative to the reference where that is larger than 1; infinite where an answer is not finite."""
-    if not np.isfinite(answers).all():
+    """Largest |answer - reference|, relative to the reference where that is larger than 1; infinite where one of them is not finite."""
+    if not (np.isfinite(answers).all() and np.isfinite(reference).all()):
         return float("inf")
     return float((np.abs(answers - reference) / np.maximum(1.0, np.abs(reference))).max())
 

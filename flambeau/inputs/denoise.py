@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Field
 
-from flambeau.inputs.steps import Step, named_among, tag
+from flambeau.choice import Named, OneOf
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Median(Step):
+class Filter(Named):
+    """One way to remove noise."""
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """(batch, channels, height, width) -> the same axes."""
+
+
+class Median(Filter):
     """The median of each pixel's 3 x 3 or 5 x 5 neighbours: removes specks, keeps edges."""
 
     name: ClassVar[str] = "median"
@@ -26,7 +35,7 @@ class Median(Step):
         return Median3() if self.size == 3 else Median5()
 
 
-class Median5(Step):
+class Median5(Filter):
     """The median of each pixel's 5 x 5 neighbours: another word for {median: 5}."""
 
     name: ClassVar[str] = "median5"
@@ -38,7 +47,7 @@ class Median5(Step):
         return Median(size=5).module()
 
 
-class Gaussian(Step):
+class Gaussian(Filter):
     """A Gaussian mean: removes fine noise, softens edges."""
 
     name: ClassVar[str] = "gaussian"
@@ -52,7 +61,7 @@ class Gaussian(Step):
         return GaussianModule(self.sigma)
 
 
-class Bilateral(Step):
+class Bilateral(Filter):
     """A mean over near pixels (5 x 5) of like colour: removes noise, keeps edges."""
 
     name: ClassVar[str] = "bilateral"
@@ -68,13 +77,5 @@ class Bilateral(Step):
         return BilateralModule(self.colour, self.space)
 
 
-Denoise: TypeAlias = Annotated[
-    Annotated[Literal["none"], Tag("none")]
-    | Annotated[Median, Tag("median")]
-    | Annotated[Median5, Tag("median5")]
-    | Annotated[Gaussian, Tag("gaussian")]
-    | Annotated[Bilateral, Tag("bilateral")],
-    Discriminator(tag),
-    BeforeValidator(named_among(("none", "median", "median5", "gaussian", "bilateral"))),
-]
+Denoise: TypeAlias = Annotated[Literal["none"] | Filter, OneOf("filter", Median, Median5, Gaussian, Bilateral, words=("none",))]
 """``none``, or a filter: ``median``, ``{median: 5}``, ``gaussian``, ``{gaussian: {sigma: 1.5}}``, ``bilateral``."""

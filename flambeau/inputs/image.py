@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
+from flambeau.choice import problem
 from flambeau.inputs import likeness
 from flambeau.inputs.augment.steps import SAFE, AugmentStep
 from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT
@@ -19,7 +20,8 @@ from flambeau.inputs.reading import DECODER, LARGEST_SIDE, Decode, Reading, Side
 from flambeau.inputs.recognition import decide, looks_like_images
 from flambeau.inputs.resize import Interpolation, Resize
 from flambeau.inputs.statistics import IMAGENET, Statistics, measured
-from flambeau.inputs.steps import fault, named_among
+from flambeau.messages import printable
+from flambeau.naming import closest
 from flambeau.types import Array, TensorSpec
 
 if TYPE_CHECKING:
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
     from flambeau.inputs.augment import Augmentation
 
 
+STANDARDS = ("data", "backbone", "none")
+
+
 def _square(value: object) -> object:
     pair = (value, value) if isinstance(value, int) else value
     if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in pair):
-        raise fault("size-form", largest=str(LARGEST_SIDE))
+        raise problem("size-form", largest=str(LARGEST_SIDE))
     return pair
 
 
@@ -40,7 +45,9 @@ def _open_word(value: object) -> object:
 
 
 def _known_word(value: object) -> object:
-    return named_among(("data", "backbone", "none"))(value) if isinstance(value, str) else value
+    if isinstance(value, str) and value not in STANDARDS:
+        raise problem("standard-unknown", name=printable(value), names=", ".join(STANDARDS), guess=closest(value, STANDARDS))
+    return value
 
 
 def _statistics_tag(value: object) -> str:
@@ -164,7 +171,7 @@ class ImageInput(Input):
 
     def variations(self) -> list[str]:
         """Each augmentation step and how far it goes: "rotate 10"."""
-        return [" ".join([step.name, *(f"{value:g}" for value in step.model_dump()[step.name].values())]) for step in self.augment or ()]
+        return [" ".join([step.name, *(f"{value:g}" for value in step.model_dump().values())]) for step in self.augment or ()]
 
     def augmentation(self, spec: TensorSpec) -> Augmentation | None:
         """What varies batches of pictures (batch, channels, height, width); None if the list is empty."""

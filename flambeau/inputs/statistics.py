@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import model_validator
 
+from flambeau.choice import problem
 from flambeau.config import Config
 from flambeau.errors import DataError
-from flambeau.inputs.steps import fault
 from flambeau.types import Array
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -29,7 +29,7 @@ class Statistics(Config):
     @model_validator(mode="after")
     def _sensible(self) -> Statistics:
         if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
-            raise fault("statistics-form")
+            raise problem("statistics-form")
         return self
 
     def for_channels(self, channels: int) -> Statistics:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from flambeau.errors import ExtraMissing, Notice, RecipeError, ShapeError
 from flambeau.messages import printable
+from flambeau.naming import closest
 from flambeau.network.body import Body, drawing, refuse_giant
 from flambeau.network.chain import inside
 from flambeau.network.cost import measure
@@ -94,7 +94,7 @@ def _timm() -> ModuleType:
 def _known(timm: ModuleType, name: str) -> None:
     names = timm.list_pretrained() if "." in name else timm.list_models()
     if name not in names:
-        guess = next(iter(get_close_matches(name, names, 1)), "")
+        guess = closest(name, names)
         raise RecipeError("timm-unknown", path=(*_PATH, "name"), network=printable(name), guess=guess)
 
 

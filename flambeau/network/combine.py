@@ -10,13 +10,14 @@ from pydantic import AfterValidator, Discriminator, Field
 from pydantic.dataclasses import rebuild_dataclass
 from typing_extensions import TypeAliasType
 
+from flambeau.choice import problem
 from flambeau.errors import RecipeError, ShapeError
 from flambeau.network.activation import ACTIVATIONS, ActivationName, activation
 from flambeau.network.chain import build_chain, inside, last_shape
 from flambeau.network.convolution import CONVOLUTION, AvgPool, Conv2d
 from flambeau.network.dense import DENSE, Linear
 from flambeau.network.initialisation import InitialMethod
-from flambeau.network.layer import FEATURES, IMAGE, MAX_EXTENT, SEQUENCE, Axes, Factor, Flag, Layer, Shape, layer, problem
+from flambeau.network.layer import FEATURES, IMAGE, MAX_EXTENT, SEQUENCE, Axes, Factor, Flag, Layer, Shape, layer
 from flambeau.network.node import choice, normaliser, tag
 from flambeau.network.norm import NORMS, NormName, norm
 

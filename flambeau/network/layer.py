@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, TypeV
 
 import pydantic.dataclasses
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
-from pydantic_core import PydanticCustomError
 
-from flambeau import messages
+from flambeau.choice import problem
 from flambeau.types import TensorSpec
 
 if TYPE_CHECKING:
@@ -90,11 +89,6 @@ def layer(cls: type[LayerT]) -> type[LayerT]:
     """A class with annotated fields -> a frozen dataclass that checks its values and refuses unknown fields."""
     made: type[LayerT] = pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)  # type: ignore[assignment]  # it is cls itself
     return made
-
-
-def problem(code: str, **facts: object) -> PydanticCustomError:
-    """A validation error that pydantic collects with the others; its type is the code in the message catalogue, its context the facts."""
-    return PydanticCustomError(code, messages.text(code, "what", **facts), facts)
 
 
 # The kinds of values. Numbers are never made from text or booleans. The bounds keep products of any three of them inside 64 bits.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from itertools import islice
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -17,8 +16,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
+from flambeau.choice import problem
 from flambeau.messages import printable
-from flambeau.network.layer import Layer, problem
+from flambeau.naming import closest
+from flambeau.network.layer import Layer
 
 Loc: TypeAlias = tuple[str | int, ...]
 _KEYS = 8
@@ -36,11 +37,6 @@ def shown(value: object) -> str:
     return printable(text[:_CHARACTERS])
 
 
-def guess(name: object, names: Sequence[str]) -> str:
-    """The known name that is closest to this one, or ""."""
-    return next(iter(get_close_matches(str(name)[:_CHARACTERS].lower().replace("-", "_"), names, 1)), "")
-
-
 def retold(error: ValidationError, move: Callable[[Loc], Loc], names: Sequence[str] = ()) -> ValidationError:
     """The same problems at the places that `move` gives them; an unknown field at the top is told with the closest of `names`."""
     return ValidationError.from_exception_data(error.title, [_retold(details, move, names) for details in error.errors(include_url=False)])
@@ -50,7 +46,7 @@ def _retold(details: Mapping[str, Any], move: Callable[[Loc], Loc], names: Seque
     kind, loc, context = details["type"], details["loc"], details.get("ctx", {})
     reason: str | PydanticCustomError = kind
     if kind in _UNKNOWN_FIELD and len(loc) == 1:
-        reason = problem("layer-field-unknown", field=shown(loc[0]), fields=", ".join(names), guess=guess(loc[0], names))
+        reason = problem("layer-field-unknown", field=shown(loc[0]), fields=", ".join(names), guess=closest(loc[0], names))
     elif kind not in _KNOWN_TYPES:
         reason = PydanticCustomError(kind, details["msg"], context)
     return InitErrorDetails(type=reason, loc=move(loc), input=details["input"], ctx=context)
@@ -68,7 +64,7 @@ def normaliser(layers: Sequence[type[Layer]]) -> BeforeValidator:
             raise problem("layer-malformed", got=shown(named))
         [name] = named
         if name not in names:
-            raise problem("layer-unknown", layer=shown(name), guess=guess(name, names))
+            raise problem("layer-unknown", layer=shown(name), guess=closest(name, names))
         return named
 
     return BeforeValidator(normalise)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, g
 import yaml
 from pydantic import Field, PlainSerializer, PlainValidator, Strict, ValidationError
 
+from flambeau.choice import problem
 from flambeau.config import Config
+from flambeau.naming import closest
 from flambeau.network.combine import LAYERS, Node
 from flambeau.network.initialisation import Initialise
-from flambeau.network.layer import Axes, Layer, Small, problem
-from flambeau.network.node import Loc, guess, retold, shown
+from flambeau.network.layer import Axes, Layer, Small
+from flambeau.network.node import Loc, retold, shown
 
 PresetName: TypeAlias = Literal["mlp", "cnn", "fast_cnn", "small_resnet"]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
@@ -113,7 +115,7 @@ def _read(value: object) -> str | Config:
 def _known_preset(name: str) -> str:
     if name not in PRESETS:
         names = [*PRESETS, *(cls.name for cls in LAYERS)]
-        raise problem("network-unknown", network=shown(name), networks=", ".join(PRESETS), guess=guess(name, names))
+        raise problem("network-unknown", network=shown(name), networks=", ".join(PRESETS), guess=closest(name, names))
     return name
 
 

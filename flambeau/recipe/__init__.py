@@ -1,8 +1,7 @@
 """What a person asks for, read from YAML or Python, with every mistake at its place."""
 
 from flambeau.document import flatten, get
-from flambeau.recipe.draft import Draft
 from flambeau.recipe.parsing import apply, located, parse, parse_part, read_recipe
 from flambeau.recipe.recipe import Recipe, json_schema
 
-__all__ = ["Draft", "Recipe", "apply", "flatten", "get", "json_schema", "located", "parse", "parse_part", "read_recipe"]
+__all__ = ["Recipe", "apply", "flatten", "get", "json_schema", "located", "parse", "parse_part", "read_recipe"]

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from flambeau.document import Path, Tree, spell
 from flambeau.errors import RecipeError
 from flambeau.messages import catalogue, text
+from flambeau.naming import closest
 from flambeau.recipe.schema import Schema, json_type
 
 _EXPECTED = {
@@ -50,6 +50,9 @@ _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
 _ABOUT_A_KEY = (*_UNKNOWN, *_MISSING)
 _TAGS = ("union_tag_invalid", "union_tag_not_found")
+MAX_PROBLEMS = 100
+"""More are never read, and a hostile recipe can hold a hundred thousand."""
+
 _RESERVED = frozenset({"code", "path", "where", "snippet", "problems"})
 
 
@@ -80,7 +83,7 @@ def problems(error: ValidationError, tree: Tree, schema: Schema, path: Path = ()
         path: what was validated of it.
     """
     complaints = [_complaint({**details, "loc": (*path, *details["loc"])}, tree) for details in error.errors(include_url=False)]
-    found = [_told(complaint, tree, schema) for complaint in _without_forks(complaints, tree)]
+    found = [_told(complaint, tree, schema) for complaint in _without_forks(complaints)[:MAX_PROBLEMS]]
     return list({(problem.code, problem.path): problem for problem in reversed(found)}.values())[::-1]
 
 
@@ -91,10 +94,10 @@ def misfit(path: Path, tree: Tree, schema: Schema, value: object) -> RecipeError
     if value is not None and "null" in kinds:
         kinds.remove("null")
     if choices and not kinds:
-        return RecipeError("recipe-choice", path=path, at=_name(path), value=shown(value), choices=", ".join(choices), guess=guess(value, choices))
+        return RecipeError("recipe-choice", path=path, at=_name(path), value=shown(value), choices=", ".join(choices), guess=closest(value, choices))
     words = [text(f"expected-{kind}") for kind in kinds] + [f"'{choice}'" for choice in choices]
     expected = text("word-or").join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else text("expected-other")
-    return RecipeError("recipe-type", path=path, at=_name(path), expected=expected, got=got(value), guess=guess(value, choices))
+    return RecipeError("recipe-type", path=path, at=_name(path), expected=expected, got=got(value), guess=closest(value, choices))
 
 
 def got(value: object) -> str:
@@ -111,15 +114,6 @@ def shown(value: object) -> str:
     else:
         spelled = type(value).__name__
     return spelled if len(spelled) <= 60 else spelled[:57] + "..."
-
-
-def guess(word: object, words: Sequence[str]) -> str:
-    """The one of `words` that was probably meant, or ""."""
-    if not isinstance(word, str):
-        return ""
-    plain = {known.lower(): known for known in reversed(words)}
-    near = get_close_matches(word.lower().replace("-", "_").replace(" ", "_"), plain, 1)
-    return plain[near[0]] if near else ""
 
 
 def _complaint(details: Mapping[str, Any], tree: Tree) -> _Complaint:
@@ -144,25 +138,26 @@ def _way(loc: Sequence[str | int], kind: str, tree: Tree) -> tuple[Path, tuple[t
     return path, tuple(forks)
 
 
-def _without_forks(complaints: Sequence[_Complaint], tree: Tree) -> list[_Complaint]:
+def _without_forks(complaints: Sequence[_Complaint]) -> list[_Complaint]:
     """Of the members of a union only the one that was meant; where that cannot be told, one complaint for all of them."""
-    for place in dict.fromkeys(place for complaint in complaints for place, _ in complaint.forks):
-        members: dict[str, list[_Complaint]] = {}
-        for complaint in complaints:
-            for where, name in complaint.forks:
-                if where == place:
-                    members.setdefault(name, []).append(complaint)
+    forks: dict[Path, dict[str, list[_Complaint]]] = {}
+    for complaint in complaints:
+        for place, name in complaint.forks:
+            forks.setdefault(place, {}).setdefault(name, []).append(complaint)
+    dropped: set[int] = set()
+    merged: dict[int, _Complaint] = {}
+    for place in sorted(forks, key=len):  # a union inside a member that was not meant is not looked at
+        open_lines = [[line for line in lines if id(line) not in dropped] for lines in forks[place].values()]
+        members = [lines for lines in open_lines if lines]
         if len(members) < 2:
             continue
-        meant = [lines for lines in members.values() if not any(line.is_misfit and line.path == place for line in lines)]
+        meant = [lines for lines in members if not any(line.is_misfit and line.path == place for line in lines)]
         kept = max(meant, key=lambda lines: max(len(line.path) for line in lines)) if meant else []
-        dropped = {id(line) for lines in members.values() for line in lines} - {id(line) for line in kept}
-        first = next(index for index, complaint in enumerate(complaints) if any(where == place for where, _ in complaint.forks))
-        value = complaints[first].value
-        merged = [] if kept else [_Complaint("no_member", place, (), value, {}, "")]
-        complaints = [*complaints[:first], *merged, *complaints[first:]]
-        complaints = [complaint for complaint in complaints if id(complaint) not in dropped]
-    return list(complaints)
+        first = members[0][0]
+        if not kept:
+            merged[id(first)] = _Complaint("no_member", place, (), first.value, {}, "")
+        dropped |= {id(line) for lines in members for line in lines} - {id(line) for line in kept}
+    return [merged.get(id(line), line) for line in complaints if id(line) in merged or id(line) not in dropped]
 
 
 def _told(complaint: _Complaint, tree: Tree, schema: Schema) -> RecipeError:
@@ -202,7 +197,7 @@ def _unknown_key(path: Path, tree: Tree, schema: Schema) -> RecipeError:
     """A key that is not known where it stands; perhaps it is known elsewhere."""
     key = str(path[-1])
     keys = schema.keys(path[:-1], tree)
-    near = guess(key, keys) or next((spell((room, key)) for room in schema.keys((), {}) if key in schema.keys((room,), {})), "")
+    near = closest(key, keys) or next((spell((room, key)) for room in schema.keys((), {}) if key in schema.keys((room,), {})), "")
     return RecipeError("recipe-key-unknown", path=path, key=key, at=_name(path[:-1]), keys=", ".join(keys), guess=near)
 
 
@@ -214,7 +209,8 @@ def _about_a_key(complaint: _Complaint, tree: Tree, schema: Schema) -> RecipeErr
         choices = schema.choices(path, {})
         if complaint.kind == "union_tag_invalid":
             word = complaint.facts.get("tag")
-            return RecipeError("recipe-choice", path=path, at=spell(path), value=shown(word), choices=", ".join(choices), guess=guess(word, choices))
+            near = closest(word, choices)
+            return RecipeError("recipe-choice", path=path, at=spell(path), value=shown(word), choices=", ".join(choices), guess=near)
     if isinstance(path[-1], int):
         return RecipeError("recipe-short", path=path[:-1], at=spell(path[:-1]), n=path[-1])
     return RecipeError("recipe-missing", path=path[:-1], key=path[-1], at=_name(path[:-1]), choices=", ".join(schema.choices(path, tree)))

@@ -12,12 +12,9 @@ from flambeau.document import Marks, Place, Tree, get, read_file, spell
 from flambeau.document import Path as Address
 from flambeau.errors import RecipeError
 from flambeau.recipe import settings as changes
-from flambeau.recipe.faults import misfit, problems
+from flambeau.recipe.faults import MAX_PROBLEMS, misfit, problems
 from flambeau.recipe.recipe import Recipe, schema
 from flambeau.recipe.schema import wrapped
-
-MAX_PROBLEMS = 100
-"""More are never read, and a hostile recipe can hold a hundred thousand."""
 
 Error = TypeVar("Error", bound=RecipeError)
 
@@ -60,7 +57,7 @@ def parse_part(kind: Any, tree: Any, path: Address, marks: Marks | None = None, 
     texts = {place[len(path) :]: text for place, text in marks.texts.items() if place[: len(path)] == path} if marks else {}
     typed, places = schema().typed(tree, texts, path)
     whole = wrapped(typed, path)
-    found = [misfit((*path, *place), whole, schema(), get(typed, place)) for place in places]
+    found = [misfit((*path, *place), whole, schema(), get(typed, place)) for place in places[:MAX_PROBLEMS]]
     try:
         result = TypeAdapter(kind).validate_python(typed, context={"folder": file.absolute().parent if file else ""})
     except ValidationError as error:

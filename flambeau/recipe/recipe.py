@@ -72,13 +72,9 @@ class Recipe(Config):
         """Whether it names code of the user, which runs only with --allow-code."""
         return isinstance(self.network, CustomNetwork)
 
-    def to_tree(self, *, only_given: bool = False) -> dict[str, Tree]:
-        """The recipe as plain data, in long form, with every default in it.
-
-        Args:
-            only_given: without what nobody said.
-        """
-        return {room: _kind_first(part) for room, part in self.model_dump(mode="json", exclude_unset=only_given).items()}
+    def to_tree(self) -> dict[str, Tree]:
+        """The recipe as plain data, in long form, with every default in it."""
+        return {room: _kind_first(part) for room, part in self.model_dump(mode="json").items()}
 
     def to_yaml(self) -> str:
         """The recipe as YAML with every default in it; `parse` reads it back as an equal recipe."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from flambeau.document import Path, Tree, address, get, read, replaced, spell
 from flambeau.errors import RecipeError
 from flambeau.messages import text
-from flambeau.recipe.faults import guess
+from flambeau.naming import closest
 from flambeau.recipe.schema import Node, Schema
 
 
@@ -79,7 +79,7 @@ def _kept(node: Tree, parent: Path, step: str | int, tree: Tree, schema: Schema,
         if isinstance(step, str) and _takes(choice, step):
             return {key: node[key] for key in there if _takes(choice, key)} if isinstance(node, dict) else {}
     keys = list(dict.fromkeys([*there, *schema.keys(parent, tree)]))
-    near = guess(step, keys)
+    near = closest(step, keys)
     name = spell(parent) or text("word-recipe")
     whole = spell((*parent, near)) if near else ""
     raise RecipeError("set-path-unknown", where=_where(setting), key=spell((step,)), at=name, keys=", ".join(keys), guess=whole)

@@ -24,7 +24,7 @@ QUICK = 0.002
 """Seconds for which a batch may hold up the event loop."""
 FIRST_RATE = 1e-7
 """Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
-FORGET = 0.97
+FORGET = 0.95
 """How much of the slowest decoding rate is remembered from batch to batch, so that one slow picture keeps the next ones out of the loop."""
 
 
@@ -37,7 +37,6 @@ class Work:
     """Of the raw value: what its decoding will cost is guessed from it."""
     future: asyncio.Future[Result]
     entered: float
-    started: float = 0.0
 
 
 class Batcher:
@@ -92,7 +91,7 @@ class Batcher:
         batch = self._take()
         if not batch:
             self.is_busy = False
-        elif self._is_quick(batch):
+        elif self._cost(len(batch), sum(work.num_bytes for work in batch)) < QUICK:
             self._deliver(batch, self._forward([work.read for work in batch]), loop)
         else:
             self._batches.put((batch, loop))
@@ -102,23 +101,27 @@ class Batcher:
                 self._worker.start()
 
     def _take(self) -> list[Work]:
-        """The next batch, without those whose client has left or whose time is over."""
+        """The next batch, without those whose client has left or whose time is over. A quick one is not made longer than quick."""
         batch: list[Work] = []
+        num_bytes = 0
         now = time.monotonic()
         while self._queue and len(batch) < self.capacity.max_batch:
-            work = self._queue.popleft()
+            work = self._queue[0]
             if work.future.done():
-                continue
-            if now - work.entered > self._queue_seconds:
+                self._queue.popleft()
+            elif now - work.entered > self._queue_seconds:
+                self._queue.popleft()
                 work.future.set_result(FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._queue_seconds))
-                continue
-            work.started = now
-            batch.append(work)
+            elif batch and self._cost(len(batch), num_bytes) < QUICK <= self._cost(len(batch) + 1, num_bytes + work.num_bytes):
+                break
+            else:
+                batch.append(self._queue.popleft())
+                num_bytes += work.num_bytes
         return batch
 
-    def _is_quick(self, batch: Sequence[Work]) -> bool:
-        decoding = self._rate * sum(work.num_bytes for work in batch)
-        return self.capacity.cost(len(batch)) + decoding < QUICK
+    def _cost(self, num_examples: int, num_bytes: int) -> float:
+        """Seconds that a batch will probably take, decoding included."""
+        return self.capacity.cost(num_examples) + self._rate * num_bytes
 
     def _work(self) -> None:
         while (task := self._batches.get()) is not None:

@@ -47,7 +47,7 @@ class Ran:
     results: list[Result]
     """One for each example, in order."""
     decode_seconds: float
-    """Spent on reading all of them, also those that could not be read."""
+    """Processor time for reading all of them, also those that could not be read: what it costs, whatever else the machine does."""
     model_seconds: float
 
 
@@ -62,8 +62,9 @@ class Forward:
 
     def __call__(self, reads: Sequence[Read]) -> Ran:
         """Answer examples together. One that cannot be read, or that breaks the model, fails alone; nothing is ever raised."""
-        begin = time.perf_counter()
+        begin = time.thread_time()
         tries = [_try(read) for read in reads]
+        decode_seconds = time.thread_time() - begin
         ready = time.perf_counter()
         answers = iter(self._answers([encoded for encoded, _ in tries if not isinstance(encoded, FlambeauError)]))
         model_seconds = time.perf_counter() - ready
@@ -74,7 +75,7 @@ class Forward:
             else:
                 answer = next(answers)
                 results.append(answer if isinstance(answer, FlambeauError) else Answer(*answer, encoded, seconds, model_seconds))
-        return Ran(results, ready - begin, model_seconds)
+        return Ran(results, decode_seconds, model_seconds)
 
     def run(self, encoded: Sequence[Encoded]) -> npt.NDArray[np.float32]:
         """Encoded examples -> (examples, answers)."""

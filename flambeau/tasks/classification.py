@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from flambeau.errors import DataError
+from flambeau.naming import closest, natural
 from flambeau.tasks.task import Target, Task
 from flambeau.types import Classified, Prediction
 
@@ -37,7 +37,7 @@ class Classification(Task):
     def fit(self, values: Sequence[object]) -> ClassTarget:
         """The training split's labels -> the classes in order and their weights."""
         counts = Counter(str(value) for value in values)
-        labels = tuple(sorted(counts, key=_natural))
+        labels = tuple(sorted(counts, key=natural))
         if len(labels) < 2:
             raise DataError("class-alone", where=self.target, label=labels[0] if labels else "", n=len(values))
         return ClassTarget(
@@ -53,7 +53,7 @@ class Classification(Task):
         if isinstance(self.class_weights, dict):
             for name in self.class_weights:
                 if name not in counts:
-                    raise DataError("class-unknown", where="task.class_weights", label=name, labels=", ".join(labels), guess=_guess(name, labels))
+                    raise DataError("class-unknown", where="task.class_weights", label=name, labels=", ".join(labels), guess=closest(name, labels))
             return tuple(self.class_weights.get(label, 1.0) for label in labels)
         if self.class_weights == "balanced":
             return tuple(counts.total() / (len(labels) * counts[label]) for label in labels)
@@ -86,7 +86,7 @@ class ClassTarget(Target):
         """A label -> its index, ()."""
         label = str(value)
         if label not in self.labels:
-            raise DataError("class-unknown", where=label, label=label, labels=", ".join(self.labels), guess=_guess(label, self.labels))
+            raise DataError("class-unknown", where=label, label=label, labels=", ".join(self.labels), guess=closest(label, self.labels))
         return np.asarray(self.labels.index(label), np.int64)
 
     def truth(self, value: object) -> npt.NDArray[np.int64]:
@@ -126,14 +126,3 @@ class ClassTarget(Target):
         undecided = top[:, -1] - top[:, -2] <= tolerance
         same: npt.NDArray[np.bool_] = (answers.argmax(-1) == reference.argmax(-1)) | undecided
         return same
-
-
-def _natural(label: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort key in which "2" stands before "10"."""
-    import re
-
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", label) if part)
-
-
-def _guess(name: str, names: Sequence[str]) -> str:
-    return next(iter(get_close_matches(name, names, 1)), "")

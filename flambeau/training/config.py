@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
+from flambeau.choice import problem
 from flambeau.config import Config
 from flambeau.training.optimizers import AdamW, AnyOptimizer, OptimizerConfig
 from flambeau.training.schedules import AnySchedule, Constant, OneCycle
@@ -78,9 +78,9 @@ class TrainingConfig(Config):
             return "all" if _needs_all(info.data) else BATCH_SIZE
         whole = isinstance(batch_size, int) and not isinstance(batch_size, bool) and 1 <= batch_size <= LARGEST_BATCH
         if batch_size != "all" and not whole:
-            raise PydanticCustomError("batch-size-form", 'batch_size is a number of examples, 1 to {largest}, or "all"', {"largest": LARGEST_BATCH})
+            raise problem("batch-size-form", largest=LARGEST_BATCH)
         if batch_size != "all" and _needs_all(info.data):
-            raise PydanticCustomError("lbfgs-batch-size", "lbfgs needs batch_size: all (or mini_batch: true in its settings)", {})
+            raise problem("lbfgs-batch-size")
         return batch_size
 
     @field_validator("fused")
@@ -88,7 +88,7 @@ class TrainingConfig(Config):
     def _fused_where_possible(cls, fused: bool | None, info: ValidationInfo) -> bool | None:
         optimizer = info.data.get("optimizer")
         if fused and isinstance(optimizer, OptimizerConfig) and not optimizer.can_fuse:
-            raise PydanticCustomError("optimizer-not-fused", "{optimizer} has no fused form", {"optimizer": optimizer.name})
+            raise problem("optimizer-not-fused", optimizer=optimizer.name)
         return fused
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from flambeau.choice import Named, OneOf
 from flambeau.errors import RecipeError
-from flambeau.training.choice import Named, OneOf
 from flambeau.training.optimizer import Optimizer
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from flambeau.training.choice import Named, OneOf
+from flambeau.choice import Named, OneOf
 
 Warmup = Annotated[float, Field(ge=0, le=0.9)]
 Share = Annotated[float, Field(ge=0, le=1)]

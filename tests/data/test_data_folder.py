@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flambeau.data.config import DataConfig
-from flambeau.data.examples import guess, natural, some
+from flambeau.data.examples import some
 from flambeau.data.source import open_data, open_source
 from flambeau.errors import DataError, UsageError
+from flambeau.naming import closest, natural
 
 
 def touch(root: Path, *names: str) -> None:
@@ -242,8 +243,8 @@ def test_natural_order_counts() -> None:
 
 
 def test_small_words() -> None:
-    assert guess("LABLE", ("image", "Label")) == "Label"
-    assert guess("zzz", ("image",)) == ""
+    assert closest("LABLE", ("image", "Label")) == "Label"
+    assert closest("zzz", ("image",)) == ""
     assert some(range(7), 3) == "0, 1, 2, ... (+4)"
 
 

@@ -142,14 +142,14 @@ def test_the_words_of_a_recipe(written, meant):
 @pytest.mark.parametrize(
     ("written", "where", "kind"),
     [
-        ("mediann", (), "step-unknown"),
-        ({"gausian": 1}, (), "step-unknown"),
-        ({"median": 4}, ("median", "size"), "literal_error"),
+        ("mediann", (), "filter-unknown"),
+        ({"gausian": 1}, ("gausian",), "filter-unknown"),
+        ({"median": 4}, ("median",), "literal_error"),
         ({"gaussian": {"sigma": 0}}, ("gaussian", "sigma"), "greater_than"),
         ({"gaussian": {"sigmma": 1}}, ("gaussian", "sigmma"), "extra_forbidden"),
-        ({"median": 3, "gaussian": 1}, (), "step-form"),
-        (3, (), "step-form"),
-        ([], (), "step-form"),
+        ({"median": 3, "gaussian": 1}, (), "filter-form"),
+        (3, (), "filter-form"),
+        ([], (), "filter-form"),
     ],
 )
 def test_mistakes_are_addressed(written, where, kind):
@@ -157,5 +157,5 @@ def test_mistakes_are_addressed(written, where, kind):
         PARSED.validate_python(written)
     (error,) = raised.value.errors()
     assert (error["loc"], error["type"]) == (where, kind)
-    if kind == "step-unknown":
+    if kind == "filter-unknown":
         assert error["ctx"]["guess"] in {"median", "gaussian"} and error["ctx"]["guess"] in error["msg"]

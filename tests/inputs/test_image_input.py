@@ -157,12 +157,13 @@ def test_recipes_in_yaml_and_python_are_equal():
         ({"size": [28, 1e9]}, ("size",), "size-form"),
         ({"channels": 2}, ("channels",), "literal_error"),
         ({"resize": "crops"}, ("resize",), "literal_error"),
-        ({"standardise": "dat"}, ("standardise",), "step-unknown"),
+        ({"standardise": "dat"}, ("standardise",), "standard-unknown"),
         ({"standardise": {"mean": [0.5], "std": [0]}}, ("standardise", "given"), "statistics-form"),
         ({"standardise": {"mean": [0.5, 0.5], "std": [1, 1]}}, ("standardise", "given"), "statistics-form"),
         ({"augment": [{"rotate": {"degres": 3}}]}, ("augment", 0, "rotate", "degres"), "extra_forbidden"),
-        ({"augment": ["flip", {"rotat": 3}]}, ("augment", 1), "step-unknown"),
-        ({"augment": [{"rotate": 900}]}, ("augment", 0, "rotate", "degrees"), "less_than_equal"),
+        ({"augment": ["flip", {"rotat": 3}]}, ("augment", 1, "rotat"), "step-unknown"),
+        ({"augment": [{"rotate": 900}]}, ("augment", 0, "rotate"), "less_than_equal"),
+        ({"augment": [{"rotate": {"degrees": 900}}]}, ("augment", 0, "rotate", "degrees"), "less_than_equal"),
         ({"max_pixels": 10**9}, ("max_pixels",), "less_than_equal"),
         ({"max_pixels": 0}, ("max_pixels",), "greater_than_equal"),
         ({"sizes": 3}, ("sizes",), "extra_forbidden"),
@@ -177,7 +178,7 @@ def test_mistakes_are_addressed(written, where, kind):
 
 def test_the_json_schema_knows_the_shorthands():
     schema = json.dumps(ImageInput.model_json_schema())
-    for word in ('"const": "flip"', '"rotate": {"anyOf": [', '"const": "median"'):
+    for word in ('"enum": ["flip", "vertical_flip"', '"rotate": {"anyOf": [', '"enum": ["none", "median"'):
         assert word in schema
 
 

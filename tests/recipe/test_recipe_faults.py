@@ -221,6 +221,7 @@ HOSTILE = [
     "\n".join(f"key{n}: 1" for n in range(20_000)),
     "network: " + "[{residual: " * 30 + "relu" + "}]" * 30,
     "task: {target: a, class_weights: {" + ", ".join(f"c{n}: x" for n in range(20_000)) + "}}",
+    "network:\n" + "  - max_pool: two\n" * 9_000,
     "x: " + "a" * 900_000,
 ]
 
@@ -229,5 +230,6 @@ HOSTILE = [
 def test_a_giant_recipe_is_refused_in_time(number: int) -> None:
     started = time.process_time()
     found = faults(HOSTILE[number])
-    assert time.process_time() - started < 8
+    assert time.process_time() - started < 15  # 1 to 3 in truth; a coverage run is 4 times slower
+    assert len(found) <= 100
     assert all(len(problem.what) < 1000 for problem in found)

@@ -127,12 +127,6 @@ def test_the_type_stands_first() -> None:
     assert next(iter(tree)) == "type"
 
 
-def test_what_was_said_alone() -> None:
-    said = parse({"training": {"optimizer": {"sgd": 0.1}, "epochs": 3}}).to_tree(only_given=True)
-    assert set(said) == {"training"}
-    assert set(said["training"]) == {"optimizer", "epochs"}  # type: ignore[arg-type]
-
-
 def test_exports_are_named_as_the_exporters() -> None:
     import flambeau.exporting.onnx  # noqa: F401
 

@@ -101,7 +101,9 @@ def test_one_slow_picture_keeps_the_next_ones_out_of_the_loop(model):
 
     def read(seconds):
         threads.append(threading.current_thread() is threading.main_thread())
-        time.sleep(seconds)
+        begin = time.thread_time()
+        while time.thread_time() - begin < seconds:
+            pass
         return {"image": np.zeros((1, 8, 8), np.uint8)}
 
     async def main():
@@ -113,6 +115,21 @@ def test_one_slow_picture_keeps_the_next_ones_out_of_the_loop(model):
 
     asyncio.run(main())
     assert threads[0] is True and threads[2] is False
+
+
+def test_a_quick_batch_is_not_made_longer_than_quick(model):
+    """Twenty examples whose decoding would hold up the loop together: they run in it all the same, in several batches."""
+    batches = []
+
+    async def main():
+        collector = batcher(model, lambda ran: batches.append(len(ran.results)))
+        collector.capacity = type(collector.capacity)((1, 32), (1e-5, 1e-5), 32)
+        await asyncio.gather(*collector.submit(blank_reads(20), 20 * 5000))  # 0.5 ms each, at the rate that is assumed at first
+        assert threading.active_count() <= before
+
+    before = threading.active_count()
+    asyncio.run(main())
+    assert sum(batches) == 20 and batches[0] == 3
 
 
 def test_queue_is_bounded_and_says_when_to_come_back(model):

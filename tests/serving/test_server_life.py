@@ -281,7 +281,7 @@ def test_a_second_request_may_not_be_slow_either(address):
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\n")
-        assert received(connection).startswith(b"HTTP/1.1 408")
+        assert b"HTTP/1.1 408" in received(connection)
 
 
 def test_two_hundred_slow_connections_leave_room(address, client, pictures):

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from flambeau.inputs.augment.geometry import Numbers, Uniform, between
-from flambeau.inputs.augment.steps import Brightness, Colour, Contrast
+from flambeau.inputs.augment.steps import Brightness, Colour, Contrast, Step
 from flambeau.inputs.statistics import GREY_WEIGHTS
-from flambeau.inputs.steps import Step
 
 COLOURING = (Brightness, Contrast, Colour)
 

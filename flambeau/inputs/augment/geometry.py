@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from flambeau.inputs.augment.steps import Crop, Flip, Rotate, Scale, Shear, Shift, VerticalFlip
-from flambeau.inputs.steps import Step
+from flambeau.inputs.augment.steps import Crop, Flip, Rotate, Scale, Shear, Shift, Step, VerticalFlip
 
 Numbers = npt.NDArray[np.float64]
 Uniform = Callable[[int], Numbers]

@@ -13,8 +13,7 @@ from torch.nn.functional import conv2d, pad
 
 from flambeau import randomness
 from flambeau.inputs.augment.geometry import Numbers, Uniform, between
-from flambeau.inputs.augment.steps import Blur, Erase, Noise
-from flambeau.inputs.steps import Step
+from flambeau.inputs.augment.steps import Blur, Erase, Noise, Step
 
 GRAINY = (Blur, Noise, Erase)
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from flambeau.inputs.augment import Draw
 from flambeau.inputs.augment.geometry import Numbers, Uniform
 from flambeau.inputs.augment.grain import rectangles
-from flambeau.inputs.augment.steps import Cutmix, Mixup
-from flambeau.inputs.steps import Step
+from flambeau.inputs.augment.steps import Cutmix, Mixup, Step
 from flambeau.types import Batch
 
 MIXING = (Mixup, Cutmix)

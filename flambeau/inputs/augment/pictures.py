@@ -12,7 +12,7 @@ from flambeau.inputs.augment.colour import COLOURING, colour
 from flambeau.inputs.augment.geometry import GEOMETRIC, Numbers, Uniform, move
 from flambeau.inputs.augment.grain import GRAINY, grain
 from flambeau.inputs.augment.mixing import MIXING, mix
-from flambeau.inputs.steps import Step
+from flambeau.inputs.augment.steps import Step
 from flambeau.types import Batch
 
 STREAMS = 16

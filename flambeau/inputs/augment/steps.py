@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Field
 
-from flambeau.inputs.steps import Step, named_among, tag
+from flambeau.choice import Named, OneOf
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
+
+
+class Step(Named):
+    """One thing that varies."""
 
 
 class Flip(Step):
@@ -155,25 +159,7 @@ STEPS: tuple[type[Step], ...] = (
     Flip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop, Brightness, Contrast, Colour, Blur, Noise, Erase, Mixup, Cutmix,
 )  # fmt: skip
 
-AugmentStep: TypeAlias = Annotated[
-    Annotated[Flip, Tag("flip")]
-    | Annotated[VerticalFlip, Tag("vertical_flip")]
-    | Annotated[Rotate, Tag("rotate")]
-    | Annotated[Scale, Tag("scale")]
-    | Annotated[Shift, Tag("shift")]
-    | Annotated[Shear, Tag("shear")]
-    | Annotated[Crop, Tag("crop")]
-    | Annotated[Brightness, Tag("brightness")]
-    | Annotated[Contrast, Tag("contrast")]
-    | Annotated[Colour, Tag("colour")]
-    | Annotated[Blur, Tag("blur")]
-    | Annotated[Noise, Tag("noise")]
-    | Annotated[Erase, Tag("erase")]
-    | Annotated[Mixup, Tag("mixup")]
-    | Annotated[Cutmix, Tag("cutmix")],
-    Discriminator(tag),
-    BeforeValidator(named_among(tuple(step.name for step in STEPS))),
-]
+AugmentStep: TypeAlias = Annotated[Step, OneOf("step", *STEPS)]
 """``flip``, ``{rotate: 10}`` or ``{rotate: {degrees: 10}}``."""
 
 SAFE: tuple[AugmentStep, ...] = (Rotate(), Scale(), Shift(), Brightness(), Contrast())

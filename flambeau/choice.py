@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
+from flambeau import messages
 from flambeau.config import Config
+from flambeau.naming import LONGEST, closest
+
+
+def problem(code: str, **facts: object) -> PydanticCustomError:
+    """A validation error that pydantic collects with the others; its type is the code in the message catalogue, its context the facts."""
+    said = "; ".join(filter(None, (messages.text(code, part, **facts) for part in ("what", "why"))))
+    return PydanticCustomError(code, _literal(said), facts)
 
 
 class Named(Config):
@@ -31,33 +38,36 @@ class OneOf:
     where the value was given in the short form.
     """
 
-    def __init__(self, subject: str, *kinds: type[Named]) -> None:
+    def __init__(self, subject: str, *kinds: type[Named], words: Sequence[str] = ()) -> None:
         """
         Args:
-            subject: what is chosen, as in the code of its error: "optimizer" gives "optimizer-unknown".
+            subject: what is chosen, as in the code of its error: "optimizer" gives "optimizer-unknown" and "optimizer-form".
             kinds: what can be chosen.
+            words: plain words that stand for themselves beside the kinds, such as "none".
         """
         self._subject = subject
         self._kinds = {kind.name: kind for kind in kinds}
+        self._words = tuple(words)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read, serialization=core_schema.plain_serializer_function_ser_schema(written))
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": list(self._kinds)}, *(_single_key(kind, handler) for kind in self._kinds.values())]}
+        return {"anyOf": [{"enum": [*self._words, *self._kinds]}, *(_single_key(kind, handler) for kind in self._kinds.values())]}
 
-    def read(self, value: object) -> Named:
-        """What a recipe says -> the config it means.
+    def read(self, value: object) -> Named | str:
+        """What a recipe says -> the config it means, or the plain word.
 
         Raises:
             ValidationError: no such name (with the closest one), more than one name, or a mistake inside.
         """
-        if isinstance(value, Named) and value.name in self._kinds:
+        if (isinstance(value, Named) and value.name in self._kinds) or (isinstance(value, str) and value in self._words):
             return value
         name, content, place = self._split(value)
         kind = self._kinds.get(name)
         if kind is None:
-            raise self._refuse("unknown", place, value, name=name, guess=next(iter(get_close_matches(name, self._kinds, 1)), ""))
+            names = [*self._words, *self._kinds]
+            raise self._refused("unknown", place, value, name=messages.printable(name)[:LONGEST], guess=closest(name, names), names=", ".join(names))
         short = not isinstance(content, Mapping)
         try:
             return kind.model_validate({kind.first_field(): content} if short else content)
@@ -70,19 +80,16 @@ class OneOf:
         if isinstance(value, Mapping) and len(value) == 1:
             name, content = next(iter(value.items()))
             return str(name), {} if content is None else content, (str(name),)
-        raise self._refuse("form", (), value, given=str(value)[:80])
+        raise self._refused("form", (), value, given=messages.printable(value)[:LONGEST], names=", ".join(self._kinds))
 
-    def _refuse(self, problem: str, place: Sequence[str], value: object, **facts: str) -> ValidationError:
-        names = ", ".join(self._kinds)
-        guess = f"; did you mean '{facts['guess']}'?" if facts.get("guess") else ""
-        said = f"no {self._subject} '{facts['name']}'{guess}" if problem == "unknown" else f"one {self._subject} was expected"
-        error = PydanticCustomError(f"{self._subject}-{problem}", f"{_literal(said)} (there are: {names})", {**facts, "names": names})
+    def _refused(self, kind: str, place: Sequence[str], value: object, **facts: str) -> ValidationError:
+        error = problem(f"{self._subject}-{kind}", **facts)
         return ValidationError.from_exception_data(self._subject, [InitErrorDetails(type=error, loc=tuple(place), input=value)])
 
 
-def written(value: Named) -> dict[str, object]:
+def written(value: Named | str) -> dict[str, object] | str:
     """A chosen config -> how a resolved recipe writes it, every field given: ``{"adamw": {"lr": 0.003, ...}}``."""
-    return {value.name: value.model_dump(mode="json")}
+    return value if isinstance(value, str) else {value.name: value.model_dump(mode="json")}
 
 
 def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaValue:
