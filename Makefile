@@ -39,7 +39,7 @@ format: $(VENV)/.dev  ## put the code into shape
 
 bench: $(VENV)/.dev  ## the quick benchmarks
 	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/walk.py
 
 docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
 	$(BIN)/python docs/make_docs.py

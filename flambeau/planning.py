@@ -186,10 +186,15 @@ def _room(setting: str) -> str | int:
 
 
 def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: Sequence[str]) -> Recipe:
-    """The recipe with epochs and patience for so many examples, where neither recipe nor settings fix them."""
+    """The recipe with its training settled. What neither recipe nor settings fix follows: epochs and patience from the number of
+    examples, schedule and batch size from the optimizer.
+    """
     fixed = {*given.training.model_fields_set, *(str(split(setting)[0][1]) for setting in settings if len(split(setting)[0]) > 1)}
     chosen = {} if "epochs" in fixed else {"epochs": epochs_for(num_examples)}
-    recipe = _changed(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}), settings)
+    tree = apply(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}).to_tree(), settings)
+    assert isinstance(tree, dict) and isinstance(tree["training"], dict)
+    followers = {"schedule", "batch_size"} - fixed
+    recipe = parse({**tree, "training": {name: value for name, value in tree["training"].items() if name not in followers}})
     if "stop_early" in fixed:
         return recipe
     patience = {"stop_early": patience_for(recipe.training.epochs)}

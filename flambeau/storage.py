@@ -12,7 +12,6 @@ from pathlib import Path
 
 from flambeau.errors import DeviceError, UsageError
 
-
 LOCK = ".lock"
 """The file in a run folder that says that a process works there."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, TextIO
@@ -95,7 +95,9 @@ class Transcript:
 
     @_show.register
     def _(self, event: Planned) -> None:
-        self._line("line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *map(printable, event.inputs)]))
+        self._line(
+            "line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *map(printable, event.inputs)])
+        )
         stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
         self._line(
             "", " · ".join([event.optimizer, event.schedule, text("plan-batch", n=event.batch_size), text("plan-epochs", n=event.epochs) + stop])

@@ -30,7 +30,7 @@ GRAIN = 14.0
 """Standard deviation of the sensor's Gaussian noise, in grey levels."""
 
 
-def write_photos(folder: Path, classes: int = 10, each: int = 60, seed: int = 0) -> Path:
+def write_photos(folder: Path, classes: int = 10, each: int = 80, seed: int = 0) -> Path:
     """Writes `each` photos of each of the first `classes` digits: folder/3/017.jpg."""
     digits = load_digits()
     scenes = [scene.astype(np.float64) for scene in load_sample_images().images]
@@ -46,12 +46,11 @@ def write_photos(folder: Path, classes: int = 10, each: int = 60, seed: int = 0)
 
 def _photo(shape: Picture, scene: Picture, random: np.random.Generator) -> Picture:
     """One digit (8, 8), painted in a colour that stands out, on a piece of a scene."""
-    top, left = (int(random.integers(room - 2 * SIDE)) for room in scene.shape[:2])
-    piece = Image.fromarray(scene[top : top + 2 * SIDE, left : left + 2 * SIDE].astype(np.uint8))
-    ground = np.asarray(piece.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float64)
+    top, left = (int(random.integers(room - SIDE)) for room in scene.shape[:2])
+    ground = scene[top : top + SIDE, left : left + SIDE]
     ink = np.asarray(_mask(shape, random), np.float64)[..., None] / 255
-    dark = ground.mean() > 110
-    colour = random.uniform(0, 70, 3) if dark else random.uniform(185, 255, 3)
+    under = (ground * ink).sum() / (3 * ink.sum())
+    colour = random.uniform(0, 60, 3) if under > 110 else random.uniform(195, 255, 3)
     return np.asarray(ground * (1 - ink) + colour * ink)
 
 
@@ -77,7 +76,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Writes a folder of small, colour, noisy photos of handwritten digits.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--classes", type=int, default=10, help="only the digits below this one")
-    parser.add_argument("--each", type=int, default=60, help="photos of each digit")
+    parser.add_argument("--each", type=int, default=80, help="photos of each digit")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     print(write_photos(given.folder, given.classes, given.each, given.seed))

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from flambeau import messages
+from flambeau.choice import problem
 from flambeau.config import Config
 from flambeau.evaluation.estimates import FIGURES, LOWER_IS_BETTER
 from flambeau.naming import closest
@@ -18,8 +18,7 @@ _TOP_K = re.compile(r"top_[1-9][0-9]{0,3}_accuracy")
 def _is_figure(name: str) -> str:
     names = [name for figures in FIGURES.values() for name in figures if name not in LOWER_IS_BETTER]
     if name not in names and not _TOP_K.fullmatch(name):
-        guess = closest(name, names)
-        raise ValueError(messages.text("metric-unknown", "what", name=name, names=", ".join(names)) + (f" ({guess}?)" if guess else ""))
+        raise problem("metric-unknown", name=name, names=", ".join(names), guess=closest(name, names))
     return name
 
 

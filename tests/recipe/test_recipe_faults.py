@@ -114,7 +114,7 @@ def only(text: str) -> RecipeError:
         ("data: {split: {train: 0.9}}", "split-shares", "1:15", "1.2"),
         ("data: {folder: a, table: b}", "data-several", "1:7", "folder, table"),
         ("inputs: {a: {augment: [{rotat: 3}]}}", "step-unknown", "1:25", "rotate"),
-        ("test: {min: {acuracy: 0.9}}", "recipe-key-refused", "1:14", "accuracy"),
+        ("test: {min: {acuracy: 0.9}}", "metric-unknown", "1:14", "accuracy"),
     ],
 )
 def test_a_fault(text: str, code: str, where: str, says: str) -> None:
