@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flambeau.errors import FlambeauError
+from flambeau.machine import available_threads, processor
 from flambeau.messages import text
 from flambeau.version import __version__
 
@@ -31,8 +32,8 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "system": platform.platform(),
-        "processor": _processor(),
-        "threads": _threads(),
+        "processor": processor(),
+        "threads": available_threads(),
         "memory_gb": _memory(),
         "disk_free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -93,7 +94,7 @@ def _trial() -> dict[str, Any]:
 
 
 def _device() -> str:
-    from flambeau.training.device import available_threads, choose_device, describe
+    from flambeau.training.device import choose_device, describe
 
     return describe(choose_device("auto"), available_threads())
 
@@ -103,20 +104,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _threads() -> int:
-    from flambeau.exporting.onnx import available_threads
-
-    return available_threads()
 
 
 def _memory() -> float | None:

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from flambeau import artifact
-from flambeau.artifact import Artifact, read_goldens
+from flambeau.artifact import Artifact
 from flambeau.errors import DataError, UsageError
 from flambeau.events import Exported, Show
 from flambeau.exporting.exporter import Exporter
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.torch import TorchRunner
 from flambeau.exporting.verify import demand, latency, verify
+from flambeau.goldens import read_goldens
 from flambeau.inputs.input import collate
+from flambeau.members import read_json, to_json
 from flambeau.model import load
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
@@ -47,7 +49,7 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
     building = file.with_name(f".{file.name}.building")
     building.parent.mkdir(exist_ok=True)
     try:
-        exporter.export(network, sample, building, {"flambeau": artifact.to_json(dict(loaded.signature)).decode()})
+        exporter.export(network, sample, building, {"flambeau": to_json(dict(loaded.signature)).decode()})
         runner = exporter.load(building)
         verification = verify(to, runner, reference, predictor, examples)
         demand(verification, str(file))
@@ -55,8 +57,8 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
         speed = {"pytorch": _milliseconds(reference, sample), exporter.runtime: _milliseconds(exporter.load(building, threads=1), sample)}
     finally:
         building.unlink(missing_ok=True)
-    proofs = {**artifact.read_json(loaded.path / "verification.json", missing={}), to: verification.to_json()}
-    artifact.add(loaded.path, {f"exports/{exporter.file}": content, "verification.json": artifact.to_json(proofs)})
+    proofs = {**read_json(loaded.path / "verification.json", missing={}), to: verification.to_json()}
+    artifact.add(loaded.path, {f"exports/{exporter.file}": content, "verification.json": to_json(proofs)})
     exported = Exported(to, file, len(content), verification.to_json(), speed)
     show(exported)
     return exported
@@ -67,7 +69,7 @@ def _examples(model: Path, loaded: Artifact) -> list[Example]:
     try:
         return own_test_split(find_run(model), recipe_of(loaded))[0]
     except DataError:
-        return read_goldens(loaded.path)[0]
+        return read_goldens(loaded.path, loaded.manifest["files"])[0]
 
 
 def _encoded(loaded: Artifact, examples: list[Example]) -> dict[str, Array]:

@@ -19,6 +19,8 @@ from flambeau.events import Progress, Show
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.torch import TorchRunner
 from flambeau.exporting.verify import Verification, demand, verify
+from flambeau.goldens import size_of, write_goldens
+from flambeau.members import to_json
 from flambeau.predictor import Predictor
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
@@ -78,7 +80,7 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
     inner = Predictor(data.preprocessors, reference, data.target)
     file = run.path / f".{artifact.MODEL}"
     sample = {name: np.stack([rows[int(row)] for row in data.split.train[:2]]) for name, rows in data.cache.rows.items()}
-    metadata = {"flambeau": artifact.to_json({"labels": data.target.labels, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
+    metadata = {"flambeau": to_json({"labels": data.target.labels, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
     try:
         Onnx().export(network, sample, file, metadata)
         runner = Onnx().load(file)
@@ -118,9 +120,9 @@ def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recip
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     members = {
         "recipe.yaml": recipe.to_yaml().encode("utf-8", "surrogateescape"),
-        "signature.json": artifact.to_json(signature),
-        "preprocessing.json": artifact.to_json(_preprocessing(data)),
-        "target.json": artifact.to_json(data.target.model_dump(mode="json")),
+        "signature.json": to_json(signature),
+        "preprocessing.json": to_json(_preprocessing(data)),
+        "target.json": to_json(data.target.model_dump(mode="json")),
         "weights.safetensors": safetensors.torch.save(weights),
         "README.md": model_card(signature, tested.scores).encode("utf-8", "backslashreplace"),
         "report.json": run.report.with_suffix(".json").read_bytes(),
@@ -130,7 +132,7 @@ def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recip
     if shipped.model is not None:
         members[artifact.MODEL] = shipped.model
     if shipped.verification is not None:
-        members["verification.json"] = artifact.to_json({"onnx": shipped.verification.to_json()})
+        members["verification.json"] = to_json({"onnx": shipped.verification.to_json()})
     artifact.write(run.artifact, members, versions())
 
 
@@ -155,9 +157,9 @@ def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
     rank = [_count(seen, label) for label in labels]
     order = [rows[place] for place in sorted(range(len(rows)), key=lambda place: (rank[place], place))]
     names = list(data.preprocessors)
-    examples = [example for example in data.examples(np.asarray(order)) if artifact.size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
+    examples = [example for example in data.examples(np.asarray(order)) if size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
     answers = predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(labels)), np.float32)
-    return artifact.goldens(examples, answers, names)
+    return write_goldens(examples, answers, names)
 
 
 def _count(seen: dict[str, int], label: str) -> int:

@@ -12,6 +12,7 @@ from flambeau.errors import Notice
 from flambeau.evaluation.scores import quick
 from flambeau.events import Planned, Show, Started, Trained
 from flambeau.journal import Journal
+from flambeau.machine import available_threads
 from flambeau.network.build import Network, build, parameter_groups
 from flambeau.network.table import Row, layer_table, total
 from flambeau.planning import Plan
@@ -19,7 +20,7 @@ from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
 from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
-from flambeau.training.device import available_threads, choose_device, describe
+from flambeau.training.device import choose_device, describe
 from flambeau.training.estimate import estimate_seconds
 from flambeau.training.finder import find_lr
 from flambeau.training.loop import train

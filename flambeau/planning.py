@@ -210,14 +210,19 @@ def _with_inputs(recipe: Recipe, source: Source, settings: Sequence[str]) -> tup
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
     values = {column: [source.examples[row][column] for row in rows] for column in source.columns}
     inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, values)
-    for name in inputs:
-        if name not in values:
-            raise RecipeError("input-column-unknown", path=("inputs", name), column=name, columns=", ".join(source.columns))
+    _demand_columns(inputs, source)
     task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else TASKS[0].model_validate({"target": source.target})
     resolved = {name: chosen.resolve(values[name]) for name, chosen in inputs.items()}
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
+    _demand_columns(recipe.inputs, source)
     settled = {name: chosen.resolve(values[name]) for name, chosen in recipe.inputs.items()}
     return recipe.model_copy(update={"inputs": settled}), notices
+
+
+def _demand_columns(inputs: Mapping[str, Input], source: Source) -> None:
+    for name in inputs:
+        if name not in source.columns:
+            raise RecipeError("input-column-unknown", path=("inputs", name), column=name, columns=", ".join(source.columns))
 
 
 def _recognised(recipe: Recipe, source: Source, values: Mapping[str, Sequence[object]]) -> tuple[dict[str, Input], tuple[Notice, ...]]:

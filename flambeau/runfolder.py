@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flambeau.artifact import MANIFEST, SUFFIX, to_json
+from flambeau.artifact import MANIFEST, SUFFIX
 from flambeau.errors import DataError, UsageError
+from flambeau.members import to_json
 from flambeau.storage import LOCK, disk_error, locked, write_atomically
 
 RUNS = Path("runs")

@@ -26,7 +26,8 @@ ROWS = """
     tuning | serving | interop | cluster | transcript | catalogue
     runfolder
     artifact
-    restoring
+    restoring | goldens
+    members
     exporting | explanation
     training
     evaluation
@@ -36,7 +37,7 @@ ROWS = """
     document | storage | extras | events
     types | errors
     choice
-    config | messages | randomness | naming
+    config | messages | randomness | naming | machine
     version
     __init__
 """

@@ -30,7 +30,7 @@ GRAIN = 14.0
 """Standard deviation of the sensor's Gaussian noise, in grey levels."""
 
 
-def write_photos(folder: Path, classes: int = 10, each: int = 80, seed: int = 0) -> Path:
+def write_photos(folder: Path, classes: int = 6, each: int = 100, seed: int = 0) -> Path:
     """Writes `each` photos of each of the first `classes` digits: folder/3/017.jpg."""
     digits = load_digits()
     scenes = [scene.astype(np.float64) for scene in load_sample_images().images]
@@ -75,8 +75,8 @@ def _noisy(photo: Picture, random: np.random.Generator) -> npt.NDArray[np.uint8]
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Writes a folder of small, colour, noisy photos of handwritten digits.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--classes", type=int, default=10, help="only the digits below this one")
-    parser.add_argument("--each", type=int, default=80, help="photos of each digit")
+    parser.add_argument("--classes", type=int, default=6, help="only the digits below this one")
+    parser.add_argument("--each", type=int, default=100, help="photos of each digit")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     print(write_photos(given.folder, given.classes, given.each, given.seed))

@@ -55,11 +55,11 @@ class Source:
         return str(self.examples[row][self.target])
 
     def where(self, row: int) -> str:
-        """What a person finds one example by: its file, relative to the source, or its number (from 1)."""
+        """What a person finds one example by: its file, relative to the folder or to the table's folder, or its number (from 1)."""
         for value in self.examples[row].values():
             if isinstance(value, Path):
-                inside = self.place is not None and value.is_relative_to(self.place)
-                return readable(str(value.relative_to(self.place) if inside and self.place else value))
+                bases = () if self.place is None else (self.place, self.place.parent)
+                return readable(str(next((value.relative_to(base) for base in bases if value.is_relative_to(base)), value)))
         return f"#{row + 1}"
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from flambeau.errors import CheckFailed, DataError
 from flambeau.exporting.exporter import Exporter
+from flambeau.machine import available_threads
 from flambeau.types import Array, Runner
 
 if TYPE_CHECKING:
@@ -77,9 +77,11 @@ class OnnxRunner:
         options.intra_op_num_threads = threads or available_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        faults = (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.NotImplemented, state.Fail, RuntimeError, ValueError)
         try:
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.NotImplemented, state.Fail, RuntimeError) as error:
+            # without enable_fallback=0 it prints to standard output and tries the same once more
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        except faults as error:
             raise DataError("model-damaged", where=str(path), reason=str(error).splitlines()[0][:200]) from error
         if OUTPUT not in (entry.name for entry in self._session.get_outputs()):
             raise DataError("model-damaged", where=str(path), reason=f"no output '{OUTPUT}'")
@@ -89,14 +91,6 @@ class OnnxRunner:
         """As types.Runner."""
         answers: npt.NDArray[np.float32] = self._session.run([OUTPUT], {name: inputs[name] for name in self.input_names})[0]
         return answers
-
-
-def available_threads() -> int:
-    """Cores that this process may run on: its affinity mask, which ONNX Runtime does not look at by itself."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 def _first_cause(error: BaseException) -> str:

@@ -55,7 +55,9 @@ class Batcher:
         self._batches: SimpleQueue[tuple[list[Work], asyncio.AbstractEventLoop] | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self.is_busy = False
-        """Whether a batch runs or is about to: what is submitted now has to wait."""
+        """Whether a batch runs or is about to."""
+        self.is_working = False
+        """Whether the worker thread has a batch: what is submitted now has to wait for its end."""
 
     @property
     def num_waiting(self) -> int:
@@ -94,6 +96,7 @@ class Batcher:
         elif self._cost(len(batch), sum(work.num_bytes for work in batch)) < QUICK:
             self._deliver(batch, self._forward([work.read for work in batch]), loop)
         else:
+            self.is_working = True
             self._batches.put((batch, loop))
             if self._worker is None:
                 # A daemon: a second signal ends the process without waiting for a batch.
@@ -132,6 +135,7 @@ class Batcher:
 
     def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
         self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
+        self.is_working = False
         self._observe(ran)
         for work, result in zip(batch, ran.results, strict=True):
             if not work.future.done():

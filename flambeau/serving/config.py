@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from pydantic import Field
 
 from flambeau.config import Config
@@ -43,18 +40,3 @@ class Limits(Config):
     """How long an example may wait for the model before it is dropped."""
     drain_seconds: int = Field(20, ge=1)
     """After SIGTERM or Ctrl-C: time to answer what was accepted."""
-    threads: int | None = Field(None, ge=1)
-    """Threads of the model; None = all processors that this process may use."""
-
-    def num_threads(self) -> int:
-        """Threads for the model's runner, which ignores OMP_NUM_THREADS and would take every processor of the machine."""
-        return self.threads or available_processors()
-
-
-def available_processors(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Processors that this process may use: its affinity mask, and the quota of its container where that is smaller."""
-    mask = len(os.sched_getaffinity(0)) if os.name == "posix" and os.uname().sysname == "Linux" else os.cpu_count() or 1
-    quota, _, period = cgroup.read_text(encoding="ascii").strip().partition(" ") if cgroup.is_file() else ("max", "", "")
-    if not (quota.isdecimal() and period.isdecimal() and int(period)):
-        return mask
-    return max(1, min(mask, -(-int(quota) // int(period))))

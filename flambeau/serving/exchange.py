@@ -30,10 +30,15 @@ class Request:
     """Of the body, so far."""
     is_read: bool = False
     """Whether the whole body has been taken in."""
+    headers: dict[bytes, bytes] = field(init=False)
+    """By name in lower case; of a name that comes twice, the last."""
+
+    def __post_init__(self) -> None:
+        self.headers = dict(self.scope["headers"])
 
     def header(self, name: bytes) -> bytes:
         """The value of a header (its name in lower case), b"" where there is none."""
-        return next((value for key, value in self.scope["headers"] if key == name), b"")
+        return self.headers.get(name, b"")
 
     def media_type(self) -> str:
         """The Content-Type without its parameters, in lower case."""
@@ -109,8 +114,8 @@ class Intake:
                 if piece:
                     feed(piece)
                 request.is_read = not message.get("more_body", False)
-                # A slow line may take its time, a client that dribbles may not.
-                deadline.reschedule(begin + self._limits.body_seconds + request.num_bytes / self._limits.min_body_rate)
+                if not request.is_read:  # a slow line may take its time, a client that dribbles may not
+                    deadline.reschedule(begin + self._limits.body_seconds + request.num_bytes / self._limits.min_body_rate)
 
 
 async def unless_gone(request: Request, futures: Sequence[asyncio.Future[T]], *, watch: bool) -> list[T]:

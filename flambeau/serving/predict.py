@@ -42,9 +42,9 @@ class Predict:
         """
         examples = await self._examples(request)
         begin = time.perf_counter()
-        waits = self._batcher.is_busy
+        waits = self._batcher.is_working or len(examples) > 1
         futures = self._batcher.submit([partial(self._encode, example) for example in examples], request.num_bytes)
-        results = await unless_gone(request, futures, watch=waits or len(futures) > 1)
+        results = await unless_gone(request, futures, watch=waits)
         for result in results:
             if isinstance(result, FlambeauError) and (len(results) == 1 or result.code == "queue-expired"):
                 raise result

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from flambeau.errors import UsageError
+from flambeau.inputs.pixels import data_url
 from flambeau.serving import strict_json
 from flambeau.types import Array
 
@@ -55,10 +54,7 @@ def png_of(array: Array) -> str | None:
     """(channels, height, width) uint8 with one or three channels -> a data: URL of a PNG."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[0] not in (1, 3):
         return None
-    pixels = np.ascontiguousarray(array.transpose(1, 2, 0))
-    png = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(png, "png", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")
+    return data_url(array.astype(np.uint8, copy=False))
 
 
 WIRES: Mapping[str, Wire] = {

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
 from flambeau.errors import DeviceError
+from flambeau.machine import processor
 from flambeau.messages import text
 
 
@@ -34,13 +31,6 @@ def choose_device(name: str = "auto") -> torch.device:
     elif kind == "xpu" and not torch.xpu.is_available():
         raise _missing(name, "device-no-intel")
     return torch.device(name)
-
-
-def available_threads(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """How many threads this process may run at once: its affinity mask, cut by the quota of its control group."""
-    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    quota = _quota(groups)
-    return max(1, min(allowed, int(quota))) if quota else allowed
 
 
 @contextmanager
@@ -68,7 +58,7 @@ def machine(device: torch.device, precision: str) -> dict[str, str]:
     """What the last bits of a training depend on, beside the recipe and the number of threads."""
     return {
         "torch": torch.__version__,
-        "cpu": _cpu(),
+        "cpu": f"{processor()} {torch.backends.cpu.get_cpu_capability()}",
         "device": describe(device, 0) if device.type == "cuda" else device.type,
         "precision": precision,
     }
@@ -89,29 +79,3 @@ def _need_cuda(name: str) -> None:
 
 def _missing(name: str, reason: str, **facts: object) -> DeviceError:
     return DeviceError("device-missing", where=name, device=name, reason=text(reason, **facts), remedy=text(reason, "fix", **facts))
-
-
-def _quota(groups: Path) -> float | None:
-    """CPUs that the control group grants, as a number; None where there is no limit."""
-    try:
-        granted, period = (groups / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return _quota_of_version_1(groups / "cpu")
-    return None if granted == "max" else int(granted) / int(period)
-
-
-def _quota_of_version_1(group: Path) -> float | None:
-    try:
-        granted, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
-    except (OSError, ValueError):
-        return None
-    return granted / period if granted > 0 else None
-
-
-def _cpu() -> str:
-    """The processor's model and the instructions that torch uses of it."""
-    try:
-        model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        model = None
-    return f"{model[1] if model else platform.processor() or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

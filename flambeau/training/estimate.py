@@ -10,8 +10,9 @@ from statistics import median
 import torch
 from torch import nn
 
+from flambeau.machine import available_threads
 from flambeau.training.config import TrainingConfig
-from flambeau.training.device import available_threads, choose_device, using_threads
+from flambeau.training.device import choose_device, using_threads
 from flambeau.training.objective import Objective
 from flambeau.training.source import BatchSource
 

@@ -1,7 +1,6 @@
-"""Which learning rate? Try all of them for a moment, from tiny to far too large, and look where the loss falls fastest.
+"""Which learning rate? Try all of them for a moment, from tiny to far too large, and look where the loss falls.
 
-Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3 (the range test); the smoothing and the
-choice by the steepest fall are Gugger's, 2018.
+Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3 (the range test); the smoothing is Gugger's, 2018.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Found:
     losses: tuple[float, ...]
     """Smoothed loss at each."""
     suggestion: float | None
-    """Where the loss falls fastest; None if it never falls."""
+    """Half way down the longest fall of the loss; None if it never falls."""
 
 
 def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig) -> Found:
@@ -73,7 +72,7 @@ def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: T
                 break
             lrs.append(lr)
             losses.append(unbiased)
-    return Found(tuple(lrs), tuple(losses), _steepest(lrs, losses))
+    return Found(tuple(lrs), tuple(losses), _valley(lrs, losses))
 
 
 def _step(objective: Objective, optimizer: Optimizer, batch: Batch, number: int) -> float:
@@ -108,9 +107,17 @@ def _unchanged(network: nn.Module) -> Iterator[None]:
             parameter.grad = None
 
 
-def _steepest(lrs: list[float], losses: list[float]) -> float | None:
-    """Where the loss falls fastest per factor of the learning rate: the middle of the steepest two steps of the test."""
-    slopes = [after - before for before, after in zip(losses, losses[2:], strict=False)]
-    if not slopes or min(losses) > MATERIAL * losses[0]:
+def _valley(lrs: list[float], losses: list[float]) -> float | None:
+    """Half way down the longest fall of the loss, over bumps: fast, and far from where it diverges.
+
+    Source: the "valley" suggestion of Howard and Gugger's fastai, after the longest decreasing subsequence.
+    """
+    if len(losses) < 3 or min(losses) > MATERIAL * losses[0]:
         return None
-    return lrs[slopes.index(min(slopes)) + 1]
+    lengths, starts = [1] * len(losses), list(range(len(losses)))
+    for later in range(len(losses)):
+        for earlier in range(later):
+            if losses[earlier] > losses[later] and lengths[earlier] + 1 > lengths[later]:
+                lengths[later], starts[later] = lengths[earlier] + 1, starts[earlier]
+    end = max(range(len(losses)), key=lambda place: lengths[place])
+    return lrs[(starts[end] + end) // 2]

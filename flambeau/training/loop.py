@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from flambeau.errors import Notice, UsageError
+from flambeau.machine import available_threads
 from flambeau.training.checkpoint import Found, clear_checkpoints, find_checkpoint, save_checkpoint
 from flambeau.training.config import TrainingConfig
-from flambeau.training.device import available_threads, choose_device, machine, using_threads
+from flambeau.training.device import choose_device, machine, using_threads
 from flambeau.training.health import notices
 from flambeau.training.learner import Learner, Scorer
 from flambeau.training.parameters import Group

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from flambeau.errors import DataError, FlambeauError
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.capacity import measure
-from flambeau.serving.config import Limits, available_processors
 from flambeau.serving.forward import Answer, Forward, Ran
 
 
@@ -212,16 +210,3 @@ def test_values_of_varying_size_are_collated(model):
     assert shapes == [(2, 1, 8, 5)]
     Batcher(predictor, 10, 1.0, lambda ran: None)
     assert shapes[-1][1:] == (1, 8, 16)
-
-
-@pytest.mark.parametrize(("text", "share"), [("max 100000", 1.0), ("100000 100000", None), ("150000 100000", 2), ("junk", 1.0)])
-def test_threads_respect_mask_and_quota(tmp_path: Path, text, share):
-    import os
-
-    mask = len(os.sched_getaffinity(0))
-    quota = tmp_path / "cpu.max"
-    quota.write_text(text)
-    expected = mask if share == 1.0 else min(mask, share or 1)
-    assert available_processors(quota) == expected
-    assert available_processors(tmp_path / "none") == mask
-    assert Limits().num_threads() <= mask and Limits(threads=3).num_threads() == 3

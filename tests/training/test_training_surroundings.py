@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -17,11 +18,11 @@ from torch import nn
 import flambeau
 from flambeau import messages
 from flambeau.errors import DeviceError, FlambeauError
+from flambeau.machine import available_threads
 from flambeau.tasks.losses import ClassLoss
-from flambeau.training import device as device_module
 from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
-from flambeau.training.device import available_threads, choose_device, describe, machine, using_threads
+from flambeau.training.device import choose_device, describe, machine, using_threads
 from flambeau.training.finder import find_lr
 from flambeau.types import Epoch
 
@@ -99,7 +100,7 @@ def test_the_machine_is_recorded() -> None:
 
 
 def test_threads_come_from_the_mask_and_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module.os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     assert available_threads(tmp_path) == 8
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert available_threads(tmp_path) == 8
