@@ -80,6 +80,8 @@ class Planned:
     augment: Sequence[str]
     execution: Mapping[str, object]
     """Device, threads, precision, memory format, fused, compile."""
+    trials: Sequence[str]
+    """Ways of computing a step that were timed, a line each; empty where none was."""
     seconds: float | None
     """Estimate for all epochs, from real steps; None where none were timed."""
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +81,9 @@ class Journal:
             except FlambeauError:
                 if not self.resumed and not folder.checkpoints.exists():
                     discard(folder)
+                elif not self.resumed:
+                    with suppress(FlambeauError):
+                        folder.write(status="failed")
                 raise
 
     def _begin(self, plan: Plan) -> None:
@@ -108,8 +111,8 @@ class Journal:
         assert self.folder is not None
         return self.folder
 
-    def relearned(self, plan: Plan) -> None:
-        """Writes the recipe again, after the search for a learning rate has changed it."""
+    def settle(self, plan: Plan) -> None:
+        """Writes the recipe again, after a trial on this machine has settled something in it: `--resume` must not try again."""
         write_atomically(self.opened_folder.resolved, plan.recipe.to_yaml().encode("utf-8", "surrogateescape"))
         self.opened_folder.write(find_lr=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flambeau import messages
@@ -18,6 +18,7 @@ from flambeau.network.table import Row, layer_table, total
 from flambeau.planning import Plan
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
+from flambeau.storage import cache_home
 from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, describe
@@ -25,6 +26,7 @@ from flambeau.training.estimate import estimate_seconds
 from flambeau.training.finder import find_lr
 from flambeau.training.loop import train
 from flambeau.training.parameters import Group
+from flambeau.training.tuner import Trial, is_open, plain, tune
 from flambeau.training.watch import recorded
 from flambeau.types import Epoch
 from flambeau.version import __version__
@@ -138,8 +140,22 @@ def with_best_lr(plan: Plan, data: Prepared, journal: Journal) -> Plan:
     journal.show(Notice("lr-found", {"lr": found, "before": optimizer.lr}) if found else Notice("lr-not-found", {"lr": optimizer.lr}))
     if found:
         plan = plan.changed(f"training.optimizer.{optimizer.name}.lr={found:.2e}")
-    journal.relearned(plan)
+    journal.settle(plan)
     return plan
+
+
+def with_fastest_step(plan: Plan, data: Prepared, journal: Journal) -> tuple[Plan, Sequence[Trial]]:
+    """The plan with the fastest way to compute a step on this machine, written into the run's recipe, and all that were tried."""
+    trials: list[Trial] = []
+    config = plan.recipe.training
+    if is_open(config):
+        learner = begin(plan.recipe, data, journal.request.allow_code)
+        trials = tune(learner.network, data.target.loss(), learner.train, config, cache_home("steps", journal.opened_folder.path)[0])
+    chosen = next((trial.settings for trial in trials if trial.chosen), {})
+    settled = plain(config.model_copy(update=chosen))
+    plan = replace(plan, recipe=plan.recipe.model_copy(update={"training": settled}))
+    journal.settle(plan)
+    return plan, trials
 
 
 def started(recipe_device: str = "auto") -> Started:
@@ -149,7 +165,7 @@ def started(recipe_device: str = "auto") -> Started:
     return Started(__version__, torch.__version__.split("+")[0], describe(choose_device(recipe_device), available_threads()))
 
 
-def planned(plan: Plan, learning: Learning, seconds: float | None) -> Planned:
+def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Sequence[Trial] = ()) -> Planned:
     """What is about to happen, for people."""
     cost = total(learning.rows)
     config = learning.config
@@ -157,7 +173,7 @@ def planned(plan: Plan, learning: Learning, seconds: float | None) -> Planned:
         "device": describe(choose_device(config.device), config.threads or available_threads()),
         "precision": config.precision,
         "memory_format": config.memory_format,
-        "fused": "auto" if config.fused is None else config.fused,
+        "fused": config.optimizer.can_fuse if config.fused is None else config.fused,
         "compile": config.compile,
     }
     others = plan.choice.alternatives if plan.choice else ()
@@ -180,6 +196,7 @@ def planned(plan: Plan, learning: Learning, seconds: float | None) -> Planned:
         augment=[step for chosen in plan.recipe.inputs.values() for step in chosen.variations()],
         execution=execution,
         seconds=seconds,
+        trials=[messages.text("plan-trial", **{**asdict(trial), "mark": "<-" if trial.chosen else ""}) for trial in trials],
     )
 
 

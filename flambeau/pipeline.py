@@ -68,8 +68,9 @@ def fit(
             journal.surveyed(plan, prepared)
         with journal.timed("train"):
             plan = learning.with_best_lr(plan, prepared, journal) if journal.find_lr else plan
+            plan, trials = learning.with_fastest_step(plan, prepared, journal)
             learner = learning.begin(plan.recipe, prepared, allow_code)
-            for event in (*learner.network.notices, learning.planned(plan, learner, learner.seconds)):
+            for event in (*learner.network.notices, learning.planned(plan, learner, learner.seconds, trials)):
                 journal.show(event)
             history = learning.learn(learner, folder.path, journal.resumed, journal.show)
             journal.show(learning.trained(history, plan.recipe.training))

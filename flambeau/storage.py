@@ -71,3 +71,30 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UsageError("run-busy", where=str(folder)) from error
         yield
+
+
+def cache_home(part: str, fallback: Path) -> tuple[Path, dict[str, object] | None]:
+    """A folder that outlives runs: `part` of $FLAMBEAU_CACHE, else of $XDG_CACHE_HOME/flambeau, else of ~/.cache/flambeau.
+
+    Returns:
+        The folder, made; and why it lies in `fallback` instead (folder, used, reason), or None.
+
+    Raises:
+        DeviceError: neither can be written.
+    """
+    chosen = ""
+    try:
+        chosen = os.environ.get("FLAMBEAU_CACHE") or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flambeau")
+        home = Path(chosen).absolute() / part
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".{os.getpid()}.tmp"
+        probe.touch()
+        probe.unlink()
+    except (OSError, RuntimeError) as error:
+        home = fallback.absolute() / "cache"
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as worse:
+            raise disk_error(worse, home) from worse
+        return home, {"folder": chosen or "~", "used": str(home), "reason": getattr(error, "strerror", None) or str(error)}
+    return home, None

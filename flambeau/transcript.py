@@ -105,6 +105,8 @@ class Transcript:
         if event.augment:
             self._line("", text("plan-augment", steps=" · ".join(event.augment)))
         self._line("", " · ".join(f"{key} {value}" for key, value in event.execution.items()))
+        for trial in event.trials:
+            self._line("", trial)
         if event.reason:
             self._line("", event.reason)
         for alternative in event.alternatives:

@@ -27,7 +27,7 @@ from flambeau.data.reading import Reading, Stamp, content_hash, examine, stamp_o
 from flambeau.data.store import SUFFIX, Rows, Store, Writer, new_store, open_store, tidy
 from flambeau.errors import DataError, DeviceError, Notice
 from flambeau.inputs.input import Input
-from flambeau.storage import disk_error, sync_folder
+from flambeau.storage import cache_home, disk_error, sync_folder
 from flambeau.types import Array
 from flambeau.version import __version__
 
@@ -78,7 +78,8 @@ def encode(source: Source, inputs: Mapping[str, Input], folder: Path, progress: 
     Raises:
         DeviceError: the disk is full.
     """
-    home, notices = _home(folder)
+    home, refused = cache_home("rows", folder)
+    notices = () if refused is None else (Notice("cache-elsewhere", refused),)
     total = len(source) * len(inputs)
     stores = {
         name: _column(source, name, chosen, home, partial(_shifted, progress, place * len(source), total))
@@ -89,28 +90,6 @@ def encode(source: Source, inputs: Mapping[str, Input], folder: Path, progress: 
 
 def _shifted(progress: Progress, before: int, total: int, done: int) -> None:
     progress(before + done, total)
-
-
-def _home(folder: Path) -> tuple[Path, tuple[Notice, ...]]:
-    """The folder for cache files: the user's, or one in the run folder."""
-    chosen = ""
-    try:
-        chosen = os.environ.get("FLAMBEAU_CACHE") or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flambeau")
-        home = Path(chosen).absolute() / "rows"
-        home.mkdir(parents=True, exist_ok=True)
-        probe = home / f".{os.getpid()}.tmp"
-        probe.touch()
-        probe.unlink()
-    except (OSError, RuntimeError) as error:
-        home = folder.absolute() / "cache"
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as worse:
-            raise disk_error(worse, home) from worse
-        return home, (
-            Notice("cache-elsewhere", {"folder": chosen or "~", "used": str(home), "reason": getattr(error, "strerror", None) or str(error)}),
-        )
-    return home, ()
 
 
 def _column(source: Source, name: str, chosen: Input, home: Path, progress: Callable[[int], None]) -> Store:

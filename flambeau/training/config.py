@@ -55,12 +55,13 @@ class TrainingConfig(Config):
     """Where training runs: "auto" takes a GPU if there is one."""
     threads: int | None = Field(None, ge=1, le=4096)
     """CPU threads; null takes as many as this process may use. Their number changes the last bits of the result."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers in matrix products and convolutions: bf16 is faster on newer hardware and rounds to 3 digits. Weights stay fp32."""
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    """Order of images in memory; channels_last is faster for most convolutions."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Numbers in matrix products and convolutions: bf16 is faster on newer hardware and rounds to 3 digits. Weights stay fp32.
+    "auto": the faster one, by a few real steps of each; fp32 in a short training."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Order of images in memory; channels_last is faster for most convolutions. "auto": by the same steps."""
     fused: bool | None = None
-    """Update all weights in one kernel; null: where the optimizer has one."""
+    """Update all weights in one kernel; null: where the optimizer has one and it is faster."""
     compile: bool = False
     """Compile the network first (torch.compile): worth its minutes only in long runs."""
     checkpoint_seconds: float = Field(30.0, ge=0, le=86_400)

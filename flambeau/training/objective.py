@@ -109,7 +109,7 @@ class Objective:
         return self._config.l1 * torch.stack([weight.abs().sum() for weight in weights]).sum()
 
     def _precision(self) -> AbstractContextManager[object]:
-        if self._config.precision == "fp32":
+        if self._config.precision != "bf16":
             return nullcontext()
         return torch.autocast(self._device.type, torch.bfloat16)
 

@@ -38,8 +38,8 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 def reseal(folder: Path, **changes: Any) -> None:
     """Writes a manifest that fits whatever is in `folder`, as a forger would."""
     manifest = json.loads((folder / "flambeau.json").read_bytes())
-    manifest["files"] = {name: _hash(folder / name) if (folder / name).is_file() else digest for name, digest in manifest["files"].items()}
     manifest.update(changes)
+    manifest["files"] = {name: _hash(folder / name) if (folder / name).is_file() else digest for name, digest in manifest["files"].items()}
     manifest.pop("sha256")
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     (folder / "flambeau.json").write_text(json.dumps({**manifest, "sha256": digest}), encoding="utf-8")

@@ -196,14 +196,8 @@ def test_a_golden_array_is_no_pickle(copied: Path, forge: Forge, tmp_path: Path)
     for content in (buffer.getvalue(), giant, b"", b"no array"):
         (copied / "golden/x.npy").write_bytes(content)
         files = json.loads((copied / "flambeau.json").read_bytes())["files"]
-        assert refused(forge("golden/golden.json", golden, files={**files, "golden/x.npy": _sha(copied / "golden/x.npy")})).code == "artifact-member"
+        assert refused(forge("golden/golden.json", golden, files={**files, "golden/x.npy": ""})).code == "artifact-member"
     assert not (tmp_path / "owned").exists()
-
-
-def _sha(path: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_graph_that_is_none(copied: Path, forge: Forge) -> None:
@@ -226,7 +220,7 @@ def test_every_damaged_graph_is_an_error_of_ours(copied: Path, capsys: pytest.Ca
         try:
             Onnx().load(path, 1)
         except DataError as error:
-            assert error.code == "model-damaged"  # noqa: PT017
+            assert error.code == "model-damaged"
             refusals += 1
     assert refusals > 5
     assert capsys.readouterr().out == "", "standard output belongs to the command"
@@ -276,7 +270,14 @@ def test_weights_that_lie(copied: Path, forge: Forge, capsys: pytest.CaptureFixt
 
 
 def test_a_recipe_that_lies(copied: Path, forge: Forge) -> None:
-    for content in (b"", b"[]", b"network: 3", b"network: [{conv2d: 1000000000000}]", b"network: {custom: {target: 'os:system'}}", b"!!python/object:os.x {}"):
+    for content in (
+        b"",
+        b"[]",
+        b"network: 3",
+        b"network: [{conv2d: 1000000000000}]",
+        b"network: {custom: {target: 'os:system'}}",
+        b"!!python/object:os.x {}",
+    ):
         with pytest.raises((DataError, RecipeError)):
             show(forge("recipe.yaml", content))
 
@@ -336,7 +337,9 @@ def test_adding_can_stop_anywhere(copied: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_writing_can_stop_anywhere(trained: Path, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old artifact stays until the new one is whole."""
-    members = {path.relative_to(trained).as_posix(): path.read_bytes() for path in trained.rglob("*") if path.is_file() and path.name != "flambeau.json"}
+    members = {
+        path.relative_to(trained).as_posix(): path.read_bytes() for path in trained.rglob("*") if path.is_file() and path.name != "flambeau.json"
+    }
     real = artifact.write_atomically
     for number in (1, len(members), len(members) + 1):
         left = number

@@ -1,0 +1,179 @@
+"""A network of the user's own class whose steps depend on the numbers: PyTorch is its runner, and only where that is allowed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import cli
+from flambeau.errors import CheckFailed, FlambeauError, Notice, RecipeError
+
+CODE = '''
+import torch
+from torch import nn
+
+class Thinker(nn.Module):
+    """Thinks once more about bright pictures."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.first = nn.Linear(64, width)
+        self.again = nn.Linear(width, width)
+
+    def forward(self, pictures):
+        hidden = torch.relu(self.first(pictures.flatten(1)))
+        rounds = int(hidden.detach().mean() * 3) % 3
+        while rounds > 0:
+            hidden = torch.relu(self.again(hidden))
+            rounds -= 1
+        return torch.stack([row * 2 if row.sum() > 1 else row for row in hidden])
+
+NotAModule = 3
+'''
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "thinking_networks.py").write_text(CODE, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    sys.modules.pop("thinking_networks", None)
+
+
+RECIPE = {
+    "inputs": {"image": {"type": "image", "augment": []}},
+    "network": {"custom": {"target": "thinking_networks:Thinker", "arguments": {"width": 6}}},
+    "training": {"epochs": 1, "stop_early": None},
+}
+
+
+@pytest.fixture(scope="module")
+def thinker(package: Path, few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object]]:
+    """A run with such a network, and what was shown."""
+    shown: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLAMBEAU_CACHE", str(tmp_path_factory.mktemp("cache")))
+        run = fb.fit(few_digits, recipe=RECIPE, run=tmp_path_factory.mktemp("runs") / "run", allow_code=True, show=shown.append)
+    assert run.path is not None
+    return run.path, shown
+
+
+def test_pytorch_is_the_runner(thinker: tuple[Path, list[object]], picture: Path) -> None:
+    run, shown = thinker
+    assert [event.code for event in shown if isinstance(event, Notice)].count("runs-in-torch") == 1
+    assert not (run / "model.flambeau/model.onnx").exists()
+    assert not (run / "model.flambeau/verification.json").exists()
+    assert "runs-in-torch" in (run / "log.txt").read_text(encoding="utf-8")
+    model = fb.load(run, allow_code=True)
+    [answer] = model.predict([picture])
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert fb.test(run, allow_code=True, show=fb.silent).test == fb.load(run, allow_code=True).test
+
+
+@pytest.mark.parametrize("command", [["predict", "{run}", "{picture}"], ["serve", "{run}", "--port", "0"], ["test", "{run}"], ["show", "{run}"]])
+def test_without_permission_nothing_is_imported(
+    thinker: tuple[Path, list[object]], picture: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    sys.modules.pop("thinking_networks", None)
+    code = cli.run([*(word.format(run=thinker[0], picture=picture) for word in command), "--json"])
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (code, error["code"]) == (2, "code-not-allowed")
+    assert "--allow-code" in error["fix"]
+    assert "thinking_networks" not in sys.modules
+
+
+def test_fit_needs_permission(package: Path, few_digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        fb.fit(few_digits, recipe=RECIPE, run=tmp_path / "run", show=fb.silent)
+    assert caught.value.code == "code-not-allowed"
+    assert not (tmp_path / "run").exists(), "a run that came to nothing leaves nothing behind"
+
+
+def test_it_cannot_be_exported(thinker: tuple[Path, list[object]]) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        fb.export(thinker[0], "onnx", allow_code=True, show=fb.silent)
+    assert (caught.value.code, caught.value.exit_code) == ("export-impossible", 1)
+    assert list((thinker[0] / "model.flambeau").glob("exports/*")) == []
+
+
+def test_predict_and_serve_with_permission(
+    thinker: tuple[Path, list[object]], picture: Path, capsys: pytest.CaptureFixture[str], package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+
+    assert cli.run(["predict", str(thinker[0]), str(picture), "--allow-code", "--json"]) == 0
+    [expected] = json.loads(capsys.readouterr().out)["predictions"]
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    command = [sys.executable, "-m", "flambeau", "serve", str(thinker[0]), "--port", "0", "--allow-code", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            assert ready["runtime"].startswith("torch ")
+            request = urllib.request.Request(f"{ready['url']}/predict", picture.read_bytes(), {"Content-Type": "image/png"})
+            with urllib.request.urlopen(request, timeout=20) as response:
+                [served] = json.load(response)["predictions"]
+        finally:
+            process.terminate()
+    assert served["label"] == expected["label"]
+    assert max(abs(served["probabilities"][label] - value) for label, value in expected["probabilities"].items()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("custom", "code"),
+    [
+        ({"target": "thinking_networks:Thinker", "arguments": {"depth": 3}}, "code-fails"),
+        ({"target": "thinking_networks:Nobody"}, "code-not-found"),
+        ({"target": "no_such_package:Thinker"}, "code-not-found"),
+        ({"target": "thinking_networks:NotAModule"}, "code-not-module"),
+        ({"target": "os:system"}, "code-not-module"),
+    ],
+)
+def test_code_that_is_wrong(package: Path, few_digits: Path, custom: dict[str, Any], code: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        fb.check(few_digits, recipe={**RECIPE, "network": {"custom": custom}}, allow_code=True, show=fb.silent)
+    assert caught.value.code == code
+
+
+def test_weights_of_another_network(thinker: tuple[Path, list[object]], tmp_path: Path) -> None:
+    """Without a graph, the weights are what answers."""
+    import hashlib
+
+    import safetensors.numpy
+
+    folder = Path(shutil.copytree(thinker[0] / "model.flambeau", tmp_path / "copy.flambeau"))
+    weights = {name: np.zeros_like(array) for name, array in safetensors.numpy.load_file(folder / "weights.safetensors").items()}
+    (folder / "weights.safetensors").write_bytes(safetensors.numpy.save(weights))
+    manifest = json.loads((folder / "flambeau.json").read_bytes())
+    manifest["files"]["weights.safetensors"] = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    manifest.pop("sha256")
+    seal = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    (folder / "flambeau.json").write_text(json.dumps({**manifest, "sha256": seal}), encoding="utf-8")
+    with pytest.raises(FlambeauError) as caught:
+        fb.load(folder, allow_code=True)
+    assert caught.value.code == "golden-differs"
+
+
+def test_a_layer_list_that_no_graph_can_hold_is_not_swallowed(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only code of the user may fall back to PyTorch: for our own layers an impossible export is a failure."""
+    from flambeau.exporting.onnx import Onnx
+
+    def impossible(self: Onnx, *arguments: object) -> None:
+        raise CheckFailed("export-impossible", where="onnx", target="onnx", reason="no")
+
+    monkeypatch.setattr(Onnx, "export", impossible)
+    with pytest.raises(CheckFailed) as caught:
+        fb.fit(few_digits, recipe={**RECIPE, "network": ["flatten"]}, run=tmp_path / "run", show=fb.silent)
+    assert caught.value.code == "export-impossible"
+    assert json.loads((tmp_path / "run/run.json").read_bytes())["status"] == "failed"
