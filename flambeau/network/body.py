@@ -16,6 +16,7 @@ from flambeau.network.convolution import GlobalAvgPool
 from flambeau.network.cost import measure
 from flambeau.network.layer import FEATURES, Layer, Shape
 from flambeau.network.modules import Chain
+from flambeau.network.rewriting import pool_first
 
 MAX_LAYERS = 2_000
 MAX_PARAMETERS = 2_000_000_000
@@ -65,7 +66,9 @@ def build_body(layers: tuple[Layer, ...], shape: Shape, seed: int) -> Body:
             draft = build_chain(complete, shape)
         refuse_giant(draft, shape)
         with drawing(seed):
-            return Body(build_chain(complete, shape))
+            chain = build_chain(complete, shape)
+        pool_first(chain)
+        return Body(chain)
     except RecipeError as error:
         raise inside(error, "network") from None
 

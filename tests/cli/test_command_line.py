@@ -1,0 +1,282 @@
+"""The command line itself: help, errors in both forms, exit codes, streams, colours, speed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from flambeau import cli, errors
+from flambeau.cli.output import json_wanted, print_json, use_utf8
+from flambeau.errors import CheckFailed, DataError, DeviceError, ExtraMissing, FlambeauError, Interrupted, RecipeError, UsageError
+from flambeau.version import __version__
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ") and not line.strip().startswith("-")]
+    assert [word for word in listed if word in cli.COMMANDS] == list(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_option_is_explained(run: Run, command: str) -> None:
+    code, out, _ = run(command, "-h")
+    assert code == 0
+    context = click.Context(cli.flambeau)
+    found = cli.flambeau.get_command(context, command)
+    assert found is not None
+    for parameter in found.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help
+            assert parameter.opts[0] in out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"flambeau, version {__version__}\n", "")
+
+
+def test_no_command_shows_the_help(run: Run) -> None:
+    code, out, err = run()
+    assert code == 2
+    assert "Commands" in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["fti"], "command-unknown"),
+        (["fit", "--jsn"], "usage"),
+        (["predict"], "usage"),
+        (["predict", "x"], "usage"),
+        (["serve", "x", "--port", "z"], "usage"),
+    ],
+)
+def test_usage_errors_in_both_forms(run: Run, arguments: list[str], code: str) -> None:
+    exit_code, out, err = run(*arguments)
+    assert (exit_code, out) == (2, "")
+    assert err.startswith(f"error[{code}]")
+    exit_code, out, err = run(*arguments, "--json")
+    assert exit_code == 2
+    error = json.loads(out)["error"]
+    assert error["code"] == code
+    assert set(error) == {"code", "message", "where", "fix"}
+    assert err == ""
+
+
+def test_a_command_that_was_meant(run: Run) -> None:
+    assert "did you mean 'predict'?" in run("pedict")[2]
+    assert "did you mean" not in run("x" * 5000)[2]
+
+
+EXIT_CODES = {
+    FlambeauError: 70,
+    CheckFailed: 1,
+    UsageError: 2,
+    RecipeError: 2,
+    DataError: 3,
+    DeviceError: 4,
+    ExtraMissing: 5,
+    Interrupted: 130,
+}
+
+
+@pytest.mark.parametrize("kind", EXIT_CODES)
+def test_the_exit_code_tells_the_kind(run: Run, kind: type[FlambeauError], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**words: object) -> None:
+        raise kind("disk-full", where="here", folder="there")
+
+    monkeypatch.setattr("flambeau.pipeline.check", fail)
+    code, out, err = run("check", "x", "--json")
+    assert code == EXIT_CODES[kind]
+    assert json.loads(out)["error"]["code"] == "disk-full"
+    code, out, err = run("check", "x")
+    assert code == EXIT_CODES[kind]
+    assert err.startswith("error[disk-full] here")
+    assert "fix: " in err
+
+
+def test_every_kind_of_error_has_an_exit_code() -> None:
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FlambeauError)}
+    assert kinds - {errors.ShapeError} == set(EXIT_CODES)
+
+
+def test_a_bug_is_reported_as_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**words: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("flambeau.pipeline.check", fail)
+    code, out, err = run("check", "x", "--json")
+    assert code == 70
+    assert json.loads(out)["error"]["code"] == "bug"
+    assert "Traceback" in err
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, click.Abort])
+def test_an_interrupt_says_so(run: Run, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+    def fail(**words: object) -> None:
+        raise kind
+
+    monkeypatch.setattr("flambeau.pipeline.check", fail)
+    assert run("check", "x")[0] == 130
+    code, out, _ = run("check", "x", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (130, "stopped")
+
+
+def test_json_is_known_before_arguments_are_parsed() -> None:
+    assert json_wanted(["fit", "--json"])
+    assert not json_wanted(["predict", "run", "--", "--json"])
+    assert json_wanted(["predict", "--json", "run", "--", "a"])
+    assert not json_wanted(["fit"])
+
+
+def test_json_with_hostile_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a\n\x1b[31m": Path("x\u202ey"), "b": errors.Notice("stopped")})
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "\x1b" not in out
+    assert json.loads(out)["b"]["code"] == "stopped"
+    with pytest.raises(ValueError, match="JSON"):
+        print_json({"x": float("nan")})
+
+
+def test_any_terminal_takes_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    use_utf8()
+    ascii_only.write("准确率 \udcff")
+    ascii_only.flush()
+    assert ascii_only.buffer.getvalue() == "准确率 ".encode() + b"\\udcff"  # type: ignore[attr-defined]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_colour_on_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, refused: bool) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    if not refused:
+        monkeypatch.delenv("NO_COLOR")
+    assert cli.run(["nonsense"]) == 2
+    assert ("\x1b[" in sys.stderr.getvalue()) is not refused  # type: ignore[attr-defined]
+
+
+def test_chinese(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLAMBEAU_LANG", "zh")
+    code, _, err = run("fit", tmp_path / "照片")
+    assert code == 3
+    assert err.startswith("错误[data-not-found]")
+    error = json.loads(run("predict", tmp_path, "x.png", "--json")[1])["error"]
+    assert error["code"] == "model-missing", "codes are the same in every language"
+    assert any("\u4e00" <= character <= "\u9fff" for character in error["message"])
+
+
+def child(arguments: list[str], **environment: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """A command in a process of its own, and the CPU seconds that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-m", "flambeau", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return result, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def best_of(number: int, arguments: list[str]) -> float:
+    times = []
+    for _ in range(number):
+        result, seconds = child(arguments)
+        assert result.returncode == 0, result.stderr
+        times.append(seconds)
+    return min(times)
+
+
+def test_help_is_quick() -> None:
+    assert best_of(3, ["--help"]) < 0.150
+
+
+def test_an_answer_is_quick(small_run: Path, picture: Path) -> None:
+    assert best_of(3, ["predict", str(small_run), str(picture), "--json"]) < 0.6
+
+
+def test_a_process_in_chinese_with_an_ascii_locale(tmp_path: Path) -> None:
+    result, _ = child(["fit", str(tmp_path / "没有")], FLAMBEAU_LANG="zh", LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert result.returncode == 3
+    assert "错误[data-not-found]" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_reader_that_goes_away() -> None:
+    """`flambeau schema | head -1` is no error."""
+    command = [sys.executable, "-m", "flambeau", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(30) == 0
+
+
+def test_the_commands_are_entered_by_name(run: Run, small_run: Path, picture: Path) -> None:
+    code, out, err = run("predict", small_run, picture)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{picture}   ")
+    assert out.rstrip().endswith(" ms")
+    assert out.count("%") == 3
+
+
+def test_a_model_that_is_none(run: Run, tmp_path: Path, picture: Path) -> None:
+    for arguments in (["predict", tmp_path, picture], ["test", tmp_path], ["export", tmp_path], ["serve", tmp_path]):
+        code, out, _ = run(*arguments, "--json")
+        assert (code, json.loads(out)["error"]["code"]) == (3, "model-missing")
+
+
+def test_a_port_that_is_taken(run: Run, small_run: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, out, _ = run("serve", small_run, "--port", taken.getsockname()[1], "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (4, "port-in-use")
+
+
+def test_serve_for_people(small_run: Path) -> None:
+    command = [sys.executable, "-m", "flambeau", "serve", str(small_run), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+    assert line.startswith("Ready in ")
+    assert "onnxruntime" in line
+    assert "/metrics" in line
