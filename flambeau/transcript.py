@@ -141,8 +141,8 @@ class Transcript:
         accuracy, recall, base = _score(event.test, "accuracy"), _score(event.test, "macro_recall"), _score(event.baseline, "accuracy")
         facts = {**accuracy, "recall": recall["value"]}
         self._result("line-test", text("test-line", **facts, label=printable(event.baseline.get("label")), baseline=base["value"]))
-        if event.weakest:
-            self._result("", printable(text("test-weakest" if event.weakest["taken_for"] else "test-weakest-alone", **event.weakest)))
+        if event.weakest and event.weakest["errors"]:
+            self._result("", printable(text("test-weakest", **event.weakest)))
 
     @_show.register
     def _(self, event: Saved) -> None:

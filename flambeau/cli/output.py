@@ -14,8 +14,6 @@ import click
 from flambeau.errors import FlambeauError
 from flambeau.events import Show
 
-MODEL_HELP = "RUN|ARTIFACT"
-
 
 def use_utf8() -> None:
     """Chinese and box characters must not fail on a terminal that says it is ASCII; a file name's bad bytes neither."""
@@ -31,7 +29,8 @@ def json_wanted(arguments: Sequence[str]) -> bool:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """The one object on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False))
+    content = json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    click.echo(content.encode("utf-8", "backslashreplace").decode())  # a file name's bytes that are no text stay an escape of JSON
 
 
 def print_error(error: FlambeauError, as_json: bool) -> None:

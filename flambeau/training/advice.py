@@ -54,10 +54,12 @@ def gap(history: Sequence[Epoch]) -> Advice:
     if train is not None and valid is not None:
         facts |= {"train": f"{train:.1%}", "valid": f"{valid:.1%}"}
         apart, poor = train - valid > GAP, train < LOW and valid < LOW
+        turned = _has_turned(history) and train > valid
     else:
         facts |= {"train": f"{best.train_loss:.3g}", "valid": f"{best.valid_loss:.3g}"}
         apart, poor = best.valid_loss > 2 * best.train_loss, False
-    if apart or _has_turned(history):
+        turned = _has_turned(history)
+    if apart or turned:
         return Advice("advice-over-fitted", facts)
     if _still_gaining(history, best):
         return Advice("advice-improving", facts)

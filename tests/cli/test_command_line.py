@@ -190,7 +190,7 @@ def test_chinese(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setenv("FLAMBEAU_LANG", "zh")
     code, _, err = run("fit", tmp_path / "照片")
     assert code == 3
-    assert err.startswith("错误[data-not-found]")
+    assert "\n错误[data-not-found]" in err
     error = json.loads(run("predict", tmp_path, "x.png", "--json")[1])["error"]
     assert error["code"] == "model-missing", "codes are the same in every language"
     assert any("\u4e00" <= character <= "\u9fff" for character in error["message"])

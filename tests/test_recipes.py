@@ -1,0 +1,59 @@
+"""Every recipe that ships is valid under the published schema and trains, exports and tests on a few photos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import flambeau as fb
+from flambeau.recipe import json_schema
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = sorted((ROOT / "examples").glob("*/*.yaml"))
+PLACES = [str(path.relative_to(ROOT / "examples")) for path in RECIPES]
+SMALLER = ("inputs.image.size=32", "training.batch_size=32", "training.threads=1")
+
+
+@pytest.fixture(scope="module")
+def few_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sys.path.insert(0, str(ROOT / "examples" / "noisy_photos"))
+    from make_photos import write_photos
+
+    return write_photos(tmp_path_factory.mktemp("recipes") / "photos", classes=3, each=20)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_recipe_is_valid_under_the_schema(place: str) -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load((ROOT / "examples" / place).read_text(encoding="utf-8")), schema, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_refuses_what_is_wrong() -> None:
+    for wrong in ({"trainig": {}}, {"training": {"epochs": 0}}, {"network": [{"conv_block": {"channels": 8, "kernal": 3}}]}, {"export": ["pickle"]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, json_schema(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_recipe_trains(place: str, few_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if place.startswith("pretrained"):
+        _write_weights(tmp_path / "weights" / "resnet18.safetensors")
+    said: list[object] = []
+    run = fb.fit(few_photos, recipe=ROOT / "examples" / place, epochs=1, settings=SMALLER, run="run", show=said.append)
+    assert run.test["accuracy"]["n"] == 9
+    assert run.verification is not None and run.verification["passed"]
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def _write_weights(file: Path) -> None:
+    timm = pytest.importorskip("timm")
+    from safetensors.torch import save_file
+
+    file.parent.mkdir()
+    save_file(timm.create_model("resnet18", pretrained=False).state_dict(), file)
