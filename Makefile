@@ -26,7 +26,7 @@ demo: $(VENV)/.demo  ## handwritten digits as PNG files: fit, test, export, serv
 	$(BIN)/flambeau demo
 
 test: $(VENV)/.dev  ## all tests but the slowest
-	$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not soak"
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not soak"
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

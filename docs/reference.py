@@ -41,7 +41,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "good-for": "what it does",
         "recipe": "Recipe",
         "recipe-in": "Every field. What is left out is chosen from the data, and written into the run's `recipe.resolved.yaml`. "
-        "How to write one: [recipe guide](recipe-guide.md). For editors: [recipe.schema.json](../recipe.schema.json), which `flambeau schema` prints.",
+        "How to write one: [recipe guide](recipe-guide.md). For editors: [recipe.schema.json](../recipe.schema.json), printed by `flambeau schema`.",
         "below": "see below",
         "one-of": "One of these: the name alone, the name with its first field (`{rotate: 10}`), or with all of them (`{rotate: {degrees: 10}}`).",
         "name": "| name | meaning | settings |",

@@ -14,9 +14,7 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     """The signature and the test's scores -> Markdown."""
     baseline = signature["baseline"]
     rows = [f"| {name} | {_number(scores[name])} | {_interval(scores[name])} | {scores[name]['n']:,} |" for name in SHOWN if name in scores]
-    classes = [
-        f"| {_escaped(row['label'])} | {_number(row['precision'])} | {_number(row['recall'])} | {row['support']:,} |" for row in scores["per_class"]
-    ]
+    classes = [_class_row(row) for row in scores["per_class"]]
     inputs = [f"- `{_escaped(name)}`: {entry['type']}, encoded as {_shape(entry['spec'])}" for name, entry in signature["inputs"].items()]
     accuracy = f"{_number(scores['accuracy'])} ({_interval(scores['accuracy'])}, n={scores['n']:,})"
     return "\n".join(

@@ -76,10 +76,10 @@ def _server(run: Path) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  our own program
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
+        ready = json.loads(process.stdout.readline() or "{}")
+        if "url" not in ready:
             raise DeviceError("server-silent", where="flambeau serve")
-        yield json.loads(line)["url"]
+        yield ready["url"]
     finally:
         process.terminate()
         process.wait(30)

@@ -72,7 +72,7 @@ def _file_of(value: object) -> object:
     """The path of a file that is named by a plain string, as the file has to travel with the artifact; else the value."""
     try:
         return Path(value) if isinstance(value, str) and Path(value).is_file() else value
-    except ValueError:  # longer than a path, or with a NUL in it
+    except (ValueError, OSError):  # no name that a file can have
         return value
 
 

@@ -121,7 +121,7 @@ def discard(folder: RunFolder) -> None:
     """Removes a run that came to nothing, so that the same command can be given again."""
     _forget(folder.path)
     with suppress(OSError):
-        (folder.path / LOCK).unlink()
+        (folder.path / LOCK).unlink(missing_ok=True)
         folder.path.rmdir()
 
 

@@ -93,14 +93,14 @@ def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[str]]:
 
 def _least(minimum: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
     """{"accuracy": 0.9} or ("accuracy=0.9",) -> the former, its names checked."""
-    if isinstance(minimum, Mapping):
-        return dict(minimum)
-    least: dict[str, float] = {}
-    for word in minimum:
-        name, _, value = word.partition("=")
-        try:
-            least[name] = float(value)
-        except ValueError as error:
-            raise UsageError("min-form", where="--min", given=word) from error
+    least = dict(minimum) if isinstance(minimum, Mapping) else dict(map(_bound, minimum))
     checked: TestConfig = parse_part(TestConfig, {"min": least}, ("test",))
     return checked.min
+
+
+def _bound(word: str) -> tuple[str, float]:
+    name, _, value = word.partition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise UsageError("min-form", where="--min", given=word) from error

@@ -41,8 +41,9 @@ def quiet_machine() -> Iterator[None]:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a reader has after the quickstart: photos/, new.jpg and a finished run."""
     sys.path.insert(0, str(ROOT / "examples" / "noisy_photos"))
-    import flambeau as fb
     from make_photos import write_photos
+
+    import flambeau as fb
 
     folder = tmp_path_factory.mktemp("reader")
     photos = write_photos(folder / "photos", classes=4, each=30)
@@ -145,9 +146,8 @@ def test_the_javascript_of_the_serving_page_gets_an_answer(sandbox: Sandbox) -> 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium")
-    from playwright.sync_api import sync_playwright
-
     from make_docs import BROWSER
+    from playwright.sync_api import sync_playwright
 
     [block] = [block for block in blocks(ENGLISH / "serving.md") if block.language == "javascript"]
     sandbox.command("flambeau serve runs/photos-1")

@@ -33,6 +33,11 @@ def test_a_recipe_is_valid_under_the_schema(place: str) -> None:
     jsonschema.validate(yaml.safe_load((ROOT / "examples" / place).read_text(encoding="utf-8")), schema, jsonschema.Draft202012Validator)
 
 
+def test_a_resolved_recipe_is_valid_under_the_schema() -> None:
+    for tree in (fb.Recipe().to_tree(), fb.Recipe(network="cnn", training={"optimizer": "lbfgs"}).to_tree()):
+        jsonschema.validate(tree, json_schema(), jsonschema.Draft202012Validator)
+
+
 def test_the_schema_refuses_what_is_wrong() -> None:
     for wrong in ({"trainig": {}}, {"training": {"epochs": 0}}, {"network": [{"conv_block": {"channels": 8, "kernal": 3}}]}, {"export": ["pickle"]}):
         with pytest.raises(jsonschema.ValidationError):

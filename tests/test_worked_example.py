@@ -13,8 +13,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from docs_blocks import ROOT, Block, blocks, commands  # noqa: E402
-from docs_sandbox import Sandbox, on_one_core  # noqa: E402
+from docs_blocks import ROOT, Block, blocks, commands
+from docs_sandbox import Sandbox, on_one_core
 
 EXAMPLE = ROOT / "examples" / "noisy_photos"
 PAGE = ROOT / "docs" / "en" / "worked-example.md"
@@ -72,6 +72,12 @@ def test_the_photos_are_the_same_each_time(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_block_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = Sandbox(tmp_path, monkeypatch)
-    for language, content in (("bash", "flambeau fit nowhere\n"), ("bash", "false\n"), ("python", "1 / 0\n"), ("yaml", "trainig: {}\n"), ("json", "{\n")):
+    for language, content in (
+        ("bash", "flambeau fit nowhere\n"),
+        ("bash", "false\n"),
+        ("python", "1 / 0\n"),
+        ("yaml", "trainig: {}\n"),
+        ("json", "{\n"),
+    ):
         with pytest.raises(Exception):  # noqa: B017  whatever it is, it must not pass
             sandbox.run(Block(language, content, 1, ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -55,6 +57,8 @@ def flambeau() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with the exit code of UX: 0, or by kind of error."""
     use_utf8()
+    # threads that wait for each other sleep instead of spinning: with a busy neighbour, a step of training takes half the time
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -76,10 +80,18 @@ def run(arguments: list[str]) -> int:
         # the reader of our output has gone (`| head`): nothing to report, and nobody to report it to
         sys.stderr.close()
         return 0
-    except Exception as error:  # noqa: BLE001  a bug of ours: its traceback for the report, one object for the script
-        import traceback
-
-        traceback.print_exc()
-        print_error(FlambeauError("bug", where=type(error).__name__, reason=str(error)), as_json)
-        return FlambeauError.exit_code
+    except Exception as error:  # noqa: BLE001
+        return _unforeseen(error, as_json)
     return result if isinstance(result, int) else 0
+
+
+def _unforeseen(error: Exception, as_json: bool) -> int:
+    """What none of our errors says: a name that no file can have, or a bug of ours, with its traceback for the report."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        print_error(UsageError("usage", reason=error.strerror), as_json)
+        return UsageError.exit_code
+    import traceback
+
+    traceback.print_exc()
+    print_error(FlambeauError("bug", where=type(error).__name__, reason=str(error)), as_json)
+    return FlambeauError.exit_code

@@ -123,6 +123,7 @@ class ClassTarget(Target):
     def agrees(self, answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
         """Whether the most probable class is the same, or the reference itself cannot decide between two within `tolerance`."""
         top = np.sort(reference, -1)
-        undecided = top[:, -1] - top[:, -2] <= tolerance
+        with np.errstate(invalid="ignore"):  # of answers that are not finite, which agree with nothing
+            undecided = top[:, -1] - top[:, -2] <= tolerance
         same: npt.NDArray[np.bool_] = (answers.argmax(-1) == reference.argmax(-1)) | undecided
         return same

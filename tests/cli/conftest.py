@@ -15,7 +15,8 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, few_digits: Path) -> Pat
 
     torch.set_num_threads(1)
     recipe = {"inputs": {"image": {"type": "image", "augment": []}}, "network": ["flatten"], "training": {"epochs": 1, "stop_early": None}}
+    folder = tmp_path_factory.mktemp("runs") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLAMBEAU_CACHE", str(tmp_path_factory.mktemp("cache")))
-        fb.fit(few_digits, recipe=recipe, run=tmp_path_factory.mktemp("runs") / "run", show=fb.silent)
-    return next(tmp_path_factory.getbasetemp().glob("runs*/run"))
+        fb.fit(few_digits, recipe=recipe, run=folder, show=fb.silent)
+    return folder

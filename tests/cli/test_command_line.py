@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -228,9 +229,9 @@ def test_an_answer_is_quick(small_run: Path, picture: Path) -> None:
 
 
 def test_a_process_in_chinese_with_an_ascii_locale(tmp_path: Path) -> None:
-    result, _ = child(["fit", str(tmp_path / "没有")], FLAMBEAU_LANG="zh", LC_ALL="C", PYTHONIOENCODING="ascii")
+    result, _ = child(["predict", str(tmp_path / "没有"), "图.png"], FLAMBEAU_LANG="zh", LC_ALL="C", PYTHONIOENCODING="ascii")
     assert result.returncode == 3
-    assert "错误[data-not-found]" in result.stderr
+    assert f"错误[model-missing] {tmp_path / '没有'}" in result.stderr
     assert result.stdout == ""
 
 
@@ -260,6 +261,17 @@ def test_a_model_that_is_none(run: Run, tmp_path: Path, picture: Path) -> None:
         assert (code, json.loads(out)["error"]["code"]) == (3, "model-missing")
 
 
+def test_a_name_that_no_file_can_have(run: Run, small_run: Path, few_digits: Path) -> None:
+    name = "x" * 5000
+    for arguments in (["check", name], ["predict", name, "x.png"], ["fit", few_digits, "--run", name], ["check", few_digits, "--recipe", name]):
+        code, out, _ = run(*arguments, "--json")
+        assert code in (2, 3, 4)
+        assert json.loads(out)["error"]["code"] != "bug"
+    code, out, _ = run("predict", small_run, name, "--json")
+    assert code == 3
+    assert "error" in json.loads(out)["predictions"][0]
+
+
 def test_a_port_that_is_taken(run: Run, small_run: Path) -> None:
     import socket
 
@@ -268,6 +280,29 @@ def test_a_port_that_is_taken(run: Run, small_run: Path) -> None:
         taken.listen()
         code, out, _ = run("serve", small_run, "--port", taken.getsockname()[1], "--json")
     assert (code, json.loads(out)["error"]["code"]) == (4, "port-in-use")
+
+
+@pytest.mark.parametrize("json_wanted", [True, False])
+def test_what_serve_hands_over(run: Run, small_run: Path, monkeypatch: pytest.MonkeyPatch, json_wanted: bool) -> None:
+    """The model that is served is the one that was tested; the announcement has the promised words."""
+    from flambeau.serving import server
+    from flambeau.serving.model import Ready
+
+    def serve(load: Any, host: str, port: int, limits: object, announce: Any) -> int:
+        served = load()
+        assert (host, port) == ("0.0.0.0", 0)
+        assert served.runtime.startswith("onnxruntime ")
+        assert served.signature["labels"] == ["0", "1", "2", "3"]
+        announce(Ready("http://127.0.0.1:1", host, 1, served.name, served.runtime, 0.5, 8))
+        return 7
+
+    monkeypatch.setattr(server, "serve", serve)
+    code, out, _ = run("serve", small_run, "--host", "0.0.0.0", "--port", 0, "--threads", 1, *(["--json"] if json_wanted else []))
+    assert code == 7
+    if json_wanted:
+        assert list(json.loads(out)) == ["url", "seconds", "runtime"]
+    else:
+        assert out.startswith("Ready in 0.5 s · onnxruntime")
 
 
 def test_serve_for_people(small_run: Path) -> None:

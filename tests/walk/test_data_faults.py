@@ -197,7 +197,7 @@ def test_labels_that_are_all_equal(flambeau: Verb, few_digits: Path, tmp_path: P
         (b"image,label\n" + b"x" * 200_000 + b",cat\n", "table-cell"),
         (b"image,label\n\xff\xfe\xfd.png,cat\n", "table-encoding"),
         (b"image,sort\na.png,cat\n", "column-needed"),
-        (b"image,label\n" + b"a.png,cat\nb.png,dog\n" * 5, "image-missing"),
+        (b"image,label\n" + b"a.png,cat\nb.png,dog\n" * 5, "file-missing"),
     ],
 )
 def test_faults_of_tables(flambeau: Verb, tmp_path: Path, content: bytes, code: str) -> None:
@@ -243,33 +243,26 @@ def test_blank_pictures_are_set_aside(flambeau: Verb, data: Path) -> None:
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("call", ["write_text", "write_bytes", "open"])
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "report.html", "log.txt", "recipe.resolved.yaml"])
-def test_a_disk_that_is_full(flambeau: Verb, data: Path, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, call: str) -> None:
-    """Whichever file is the last straw, the error says so and nothing half-written is left."""
+def test_a_disk_that_is_full(flambeau: Verb, data: Path, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whichever file is the last straw, the error says so, no half a model is left, and the run can go on or begin again."""
     run = tmp_path / "run"
-    real = getattr(Path, call)
-    hits = 0
+    real = Path.open
 
-    def full(self: Path, *arguments: Any, **words: Any) -> Any:
-        nonlocal hits
-        writing = call != "open" or any(letter in (arguments or (words.get("mode", "r"),))[0] for letter in "wa")
-        if self.is_relative_to(run) and name in self.name and writing:
-            hits += 1
+    def full(self: Path, mode: str = "r", *arguments: Any, **words: Any) -> Any:
+        if self.is_relative_to(run) and name in self.name and "r" not in mode:
             raise FULL
-        return real(self, *arguments, **words)
+        return real(self, mode, *arguments, **words)
 
     (data / "1" / "000.png").write_bytes(b"broken")  # so that there is a warning to log
-    monkeypatch.setattr(Path, call, full)
+    monkeypatch.setattr(Path, "open", full)
     outcome = flambeau("fit", data, "--recipe", quick, "--run", run, "--json")
-    if not hits:
-        pytest.skip(f"{name} is not written so")
     assert (outcome.code, outcome.error["code"]) == (4, "disk-full")
     assert not (run / "model.flambeau").exists()
-    monkeypatch.undo()
-    if run.exists():
-        assert flambeau("fit", "--resume", run, "--json").code == 0
-    assert fb.load(run).labels if run.exists() else True
+    monkeypatch.setattr(Path, "open", real)
+    again = ("--resume", run) if run.exists() else (data, "--recipe", quick, "--run", run)
+    assert flambeau("fit", *again, "--json").code == 0
+    assert fb.load(run).labels
 
 
 def test_a_disk_that_is_full_at_any_sync(flambeau: Verb, data: Path, quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +279,7 @@ def test_a_disk_that_is_full_at_any_sync(flambeau: Verb, data: Path, quick: Path
     assert flambeau("fit", data, "--recipe", quick, "--run", tmp_path / "whole", "--json").code == 0
     total = count
     assert total > 20
-    for number in (1, 6, total // 2, total - 3):
+    for number in (1, total // 2, total - 3):
         count = 0
 
         def failing(handle: int, last: int = number) -> None:
@@ -302,7 +295,7 @@ def test_a_disk_that_is_full_at_any_sync(flambeau: Verb, data: Path, quick: Path
         assert (outcome.code, outcome.error["code"]) == (4, "disk-full"), number
         monkeypatch.setattr(os, "fsync", real)
         assert not list(run.rglob("*.tmp")) if run.exists() else True
-        again = ("--resume", run) if (run / "run.json").exists() else (data, "--recipe", quick, "--run", run)
+        again = ("--resume", run) if run.exists() else (data, "--recipe", quick, "--run", run)
         assert flambeau("fit", *again, "--json").code == 0
         assert fb.load(run).test == fb.load(tmp_path / "whole").test
 

@@ -18,7 +18,7 @@ import pytest
 import flambeau as fb
 from flambeau import events
 from flambeau.errors import FlambeauError, Interrupted
-from flambeau.events import Planned, Progress, Started, Trained
+from flambeau.events import Planned, Progress, Started
 from flambeau.storage import locked
 from flambeau.types import Epoch
 
@@ -134,7 +134,7 @@ class Stop:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("stop", [(Planned,), (Epoch, 5), (Trained,), (events.Tested,)], ids=lambda stop: stop[0].__name__)
+@pytest.mark.parametrize("stop", [(Planned,), (Epoch, 5), (events.Tested,)], ids=lambda stop: stop[0].__name__)
 def test_interrupted_in_every_stage(stop: tuple[Any, ...], whole: Path, recipe: Path, few_digits: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(Interrupted) as caught:

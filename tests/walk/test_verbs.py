@@ -23,13 +23,16 @@ def test_the_test_can_fail(flambeau: Verb, finished: Path) -> None:
     value = fb.load(finished).test["accuracy"]["value"]
     assert flambeau("test", finished, "--min", f"accuracy={value - 0.01}", "--json").code == 0
     outcome = flambeau("test", finished, "--min", f"accuracy={value + 0.01}", "--json")
-    assert (outcome.code, outcome.error["code"]) == (1, "score-below")
+    assert (outcome.code, outcome.error["code"]) == (1, "score-too-low")
     assert "accuracy" in outcome.error["message"]
     for wrong in ("accuracy", "accuracy=high", "acuracy=0.5", "accuracy=nan", "log_loss=10"):
         outcome = flambeau("test", finished, "--min", wrong, "--json")
         assert outcome.code == 2, outcome.out
     with pytest.raises(CheckFailed):
-        fb.test(finished, minimum={"accuracy": 1.01}, show=fb.silent)
+        fb.test(finished, minimum={"accuracy": 1.0, "macro_recall": 1.0}, show=fb.silent)
+    with pytest.raises(UsageError) as caught:
+        fb.test(finished, minimum={"acuracy": 0.5}, show=fb.silent)
+    assert caught.value.code == "metric-unknown"
 
 
 def test_the_test_shows_the_score(flambeau: Verb, finished: Path) -> None:
@@ -269,6 +272,9 @@ def test_doctor_for_people(flambeau: Verb, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*arguments: object, **words: object) -> None:
         raise DataError("data-empty", where="here")
 
+    monkeypatch.setattr(doctor, "_trial", lambda: {"ok": True, "seconds": 1.5, "fit_seconds": 0.5, "difference": 1e-7})
+    assert "1.0e-07" in flambeau("doctor").out
+    monkeypatch.undo()
     monkeypatch.setattr("flambeau.pipeline.fit", fail)
     outcome = flambeau("doctor")
     assert outcome.code == 4
@@ -307,6 +313,26 @@ def test_the_demo_compares_what_is_served(finished: Path, tmp_path: Path, monkey
     with pytest.raises(CheckFailed) as caught:
         demo.run_demo(tmp_path, fb.silent, say=lambda line: None)
     assert caught.value.code == "demo-differs"
+
+
+def test_the_demo_needs_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from flambeau.demo import write_digits
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(fb.FlambeauError) as caught:
+        write_digits(tmp_path)
+    assert (caught.value.code, caught.value.exit_code) == ("extra-missing", 5)
+    assert caught.value.fix == 'pip install "flambeau[demo]"'
+
+
+def test_a_server_that_does_not_start(tmp_path: Path) -> None:
+    from flambeau import demo
+
+    with pytest.raises(fb.FlambeauError) as caught, demo._server(tmp_path):
+        pytest.fail("nothing is served")
+    assert caught.value.code == "server-silent"
 
 
 def test_training_verbs_without_torch(flambeau: Verb, finished: Path, few_digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

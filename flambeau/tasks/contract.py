@@ -1,0 +1,84 @@
+"""The contract of a task, executable: for our own members and for everybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from flambeau.errors import CheckFailed, DataError
+from flambeau.tasks.task import Target, Task
+from flambeau.types import Array
+
+HOSTILE: tuple[object, ...] = (None, "", "\0", "\ud800", "no such class", "x" * 5000, b"", float("nan"), -1, True, (), {}, object(), np.empty((0, 0)))
+"""Values that nobody should give as a target, and somebody will."""
+
+TOLERANCE = 1e-5
+"""Greatest difference between the loss of an encoded target and of the same target as numbers that can be mixed."""
+
+
+def check_task(given: Task, values: Sequence[object], hostile: Sequence[object] = HOSTILE) -> None:
+    """Walks a task from the recipe to the answer, with these raw targets: fit, encode, learn, answer, decode.
+
+    Raises:
+        CheckFailed: a promise of `Task` or `Target` is broken; the message says which.
+    """
+    fitted = given.fit(values)
+    _promise(type(given).model_validate_json(given.model_dump_json()) == given, given, "a task survives JSON")
+    _promise(TypeAdapter(type(fitted)).validate_json(fitted.model_dump_json()) == fitted, given, "a target survives JSON")
+    _promise(given.fit(list(reversed(values))) == fitted, given, "the order of the examples changes nothing")
+    _promise(fitted.out_features >= 1, given, "the head gives at least one number")
+    _promise(not fitted.labels or len(fitted.labels) == len(fitted.counts), given, "each label is counted")
+    _check_hostile(given, fitted, hostile)
+    _check_learning(given, fitted, np.stack([fitted.encode(value) for value in values]))
+    _check_answers(given, fitted, len(values))
+
+
+def _check_hostile(given: Task, fitted: Target, hostile: Sequence[object]) -> None:
+    for value in hostile:
+        for read in (fitted.encode, fitted.truth):
+            try:
+                read(value)
+            except DataError as error:
+                _promise(bool(str(error)), given, "an error has a text")
+            except Exception as error:
+                raise CheckFailed("contract-broken", member=type(given).__name__, rule=f"{type(error).__name__} instead of DataError") from error
+
+
+def _check_learning(given: Task, fitted: Target, targets: Array) -> None:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(len(targets), fitted.out_features, generator=generator, requires_grad=True)
+    encoded = torch.from_numpy(targets)
+    loss = fitted.loss()(logits, encoded)
+    _promise(tuple(loss.shape) == (len(targets),), given, "the loss is one number for each example")
+    _promise(bool(torch.isfinite(loss).all()), given, "the loss is finite")
+    soft = fitted.soft(encoded)
+    _promise(tuple(soft.shape) == (len(targets), fitted.out_features), given, "soft targets are (batch, out_features)")
+    _promise(torch.allclose(fitted.loss()(logits, soft), loss, atol=TOLERANCE), given, "a soft target costs what the target itself costs")
+    loss.sum().backward()
+    gradient = logits.grad
+    _promise(gradient is not None and bool(torch.isfinite(gradient).all()) and bool(gradient.any()), given, "the loss can be descended")
+    with torch.no_grad():
+        right, wrong = fitted.loss()(soft, encoded), fitted.loss()(-soft, encoded)
+    _promise(bool(right.sum() < wrong.sum()), given, "the truth costs less than its opposite")
+
+
+def _check_answers(given: Task, fitted: Target, number: int) -> None:
+    import torch
+
+    logits = torch.randn(number, fitted.out_features, generator=torch.Generator().manual_seed(1))
+    answers = fitted.activation().eval()(logits).numpy()
+    _promise(answers.shape == (number, fitted.out_features), given, "answers are (batch, out_features)")
+    predictions = fitted.decode(answers)
+    _promise(len(predictions) == number, given, "one prediction for each answer")
+    _promise(fitted.decode(answers[:1]) == predictions[:1], given, "a prediction does not depend on its batch")
+    _promise(bool(fitted.agrees(answers, answers, 0.0).all()), given, "an answer agrees with itself")
+    _promise(fitted.agrees(answers, answers, 0.0).shape == (number,), given, "agreement is told for each example")
+
+
+def _promise(kept: bool, member: Task, rule: str) -> None:
+    if not kept:
+        raise CheckFailed("contract-broken", member=type(member).__name__, rule=rule)

@@ -1,0 +1,156 @@
+"""Every member of every union keeps the contract of its protocol. A new member is found here without being asked for.
+
+(Layers are walked in tests/network, all of one shape in one graph, as an export of each costs most of a second.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from flambeau.errors import CheckFailed
+from flambeau.exporting.contract import check_exporter
+from flambeau.exporting.exporter import Exporter
+from flambeau.exporting.onnx import Onnx
+from flambeau.exports import EXPORTERS
+from flambeau.inputs.contract import check_input
+from flambeau.inputs.union import INPUTS
+from flambeau.network.build import Network, build
+from flambeau.network.spec import LayerList
+from flambeau.predictor import Predictor
+from flambeau.tasks.classification import Classification, ClassTarget
+from flambeau.tasks.contract import check_task
+from flambeau.tasks.task import Task
+from flambeau.tasks.union import TASKS
+from flambeau.types import Array, Runner
+
+Settings = dict[str, Any]
+PICTURES = [(picture * 15.9).astype(np.uint8) for picture in load_digits().images[:5]]
+LABELS = ["cat", "dog", "cat", "fox", "img10", "img2", "dog", "cat"]
+
+INPUT_CASES: list[tuple[str, Settings, list[object]]] = [
+    ("image", {"size": 12, "grayscale": True, "denoise": "gaussian", "channels": 3}, list(PICTURES)),
+]
+TASK_CASES: list[tuple[str, Settings, list[object]]] = [
+    ("classification", {}, list(LABELS)),
+    ("classification", {"loss": "focal", "label_smoothing": 0.1, "class_weights": "balanced"}, list(LABELS)),
+    ("classification", {"class_weights": {"fox": 3.0}}, [0, 1, 0, "fox", 1.5]),
+]
+
+
+def by_type(members: tuple[type[Any], ...]) -> Mapping[str, type[Any]]:
+    return {member.model_fields["type"].default: member for member in members}
+
+
+def test_the_cases_hold_every_member() -> None:
+    assert {name for name, _, _ in INPUT_CASES} == set(by_type(INPUTS))
+    assert {name for name, _, _ in TASK_CASES} == set(by_type(TASKS))
+
+
+@pytest.mark.parametrize(("name", "settings", "values"), INPUT_CASES)
+def test_inputs(name: str, settings: Settings, values: list[object]) -> None:
+    check_input(by_type(INPUTS)[name].model_validate(settings), values)
+
+
+@pytest.mark.parametrize(("name", "settings", "values"), TASK_CASES)
+def test_tasks(name: str, settings: Settings, values: list[object]) -> None:
+    check_task(by_type(TASKS)[name].model_validate({"target": "label", **settings}), values)
+
+
+class Careless(ClassTarget):
+    """Guesses where it should refuse."""
+
+    def encode(self, value: object) -> npt.NDArray[np.int64]:
+        return np.asarray(self.labels.index(str(value)), np.int64)
+
+
+class Uphill(ClassTarget):
+    def loss(self) -> Any:
+        inner = super().loss()
+        return lambda logits, targets: -inner(logits, targets)
+
+
+class Summed(ClassTarget):
+    def loss(self) -> Any:
+        inner = super().loss()
+        return lambda logits, targets: inner(logits, targets).sum()
+
+
+class Stubborn(ClassTarget):
+    def agrees(self, answers: Any, reference: Any, tolerance: float) -> Any:
+        return np.zeros(len(answers), bool)
+
+
+class Forgetful(ClassTarget):
+    def decode(self, answers: Any) -> Any:
+        return super().decode(answers)[1:]
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        (Careless, "ValueError instead of DataError"),
+        (Uphill, "costs less than its opposite"),
+        (Summed, "one number for each example"),
+        (Stubborn, "agrees with itself"),
+        (Forgetful, "one prediction for each answer"),
+    ],
+)
+def test_a_task_that_breaks_its_word_is_found(target: type[ClassTarget], rule: str) -> None:
+    class Broken(Classification):
+        def fit(self, values: Any) -> ClassTarget:
+            return target(**super().fit(values).model_dump())
+
+    with pytest.raises(CheckFailed, match=rule):
+        check_task(Broken(target="label"), list(LABELS))
+
+
+@pytest.fixture(scope="module")
+def network() -> tuple[Network, dict[str, Array]]:
+    image = by_type(INPUTS)["image"].model_validate({}).resolve(list(PICTURES))
+    fitted = image.fit([image.read(picture) for picture in PICTURES])
+    target = Classification(target="label").fit(LABELS)
+    layers = LayerList.model_validate({"layers": [{"conv2d": 4}, {"batch_norm": {}}, "relu", {"dropout": 0.5}, "flatten"]})
+    built = build(layers, {"x": fitted.gives}, {"x": fitted.module()}, target.out_features, target.activation(), 0)
+    encoded = [fitted.encode(picture) for picture in PICTURES]
+    assert Predictor({"x": fitted}, lambda inputs: np.zeros((1, 5), np.float32), target).inputs
+    return built.eval(), {"x": np.stack(encoded)}
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS, ids=lambda exporter: exporter.name)
+def test_exporters(exporter: Exporter, network: tuple[Network, dict[str, Array]], tmp_path: Path) -> None:
+    check_exporter(exporter, *network, tmp_path)
+
+
+class Littering(Onnx):
+    def export(self, network: Any, sample: Any, path: Path, metadata: Any) -> None:
+        path.write_bytes(b"")
+        path.with_suffix(".data").write_bytes(b"")
+
+
+class Rounding(Onnx):
+    def load(self, path: Path, threads: int | None = None) -> Runner:
+        runner = super().load(path, threads)
+        return lambda inputs: runner(inputs).round(2)
+
+
+class Trusting(Onnx):
+    def load(self, path: Path, threads: int | None = None) -> Runner:
+        return super().load(path, threads) if path.stat().st_size > 100 else lambda inputs: np.zeros((1, 5), np.float32)
+
+
+@pytest.mark.parametrize(("exporter", "rule"), [(Littering(), "nothing else"), (Rounding(), "PyTorch's"), (Trusting(), "damaged file is refused")])
+def test_an_exporter_that_breaks_its_word_is_found(exporter: Exporter, rule: str, network: tuple[Network, dict[str, Array]], tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match=rule):
+        check_exporter(exporter, *network, tmp_path)
+
+
+def test_a_task_is_a_task() -> None:
+    assert all(issubclass(member, Task) for member in TASKS)
+    assert len({exporter.name for exporter in EXPORTERS}) == len({exporter.file for exporter in EXPORTERS}) == len(EXPORTERS)

@@ -1,0 +1,124 @@
+"""Small parts of a run on their own: signals, disks, goldens, folders."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flambeau.errors import DataError, DeviceError, Interrupted
+from flambeau.goldens import read_goldens, size_of, write_goldens
+from flambeau.journal import _writing, terminable
+from flambeau.members import read_json, to_json
+from flambeau.runfolder import RunFolder, discard, find_artifact, find_run, new_run
+
+
+def test_a_terminated_process_ends_as_an_interrupted_one() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as caught, terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    assert caught.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_signals_belong_to_the_main_thread() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    inside = []
+
+    def work() -> None:
+        with terminable():
+            inside.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EROFS, "cannot-write")])
+def test_a_disk_that_takes_nothing(number: int, code: str, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError) as caught, _writing(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.code == code
+
+
+def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), _writing(tmp_path):
+        raise BrokenPipeError(errno.EPIPE, "gone")
+
+
+def test_goldens_of_every_kind(tmp_path: Path) -> None:
+    """A file, bytes, an array, text and numbers come back as they were; what cannot is no golden."""
+    picture = tmp_path / "a.PNG"
+    picture.write_bytes(b"\x89PNG")
+    example = {"file": picture, "named": str(picture), "bytes": b"raw", "array": np.arange(6.0).reshape(2, 3), "text": "hé\n", "number": 2.5}
+    names = list(example)
+    assert size_of(example, names) == 4 + 4 + 3 + 48 + 3 + 8
+    members = write_goldens([example], np.array([[0.25, 0.75]], np.float32), names)
+    assert sorted(members) == ["golden/00-0.png", "golden/00-1.png", "golden/00-2", "golden/00-3.npy", "golden/golden.json"]
+    for name, content in members.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    [back], answers = read_goldens(tmp_path, dict.fromkeys(members, ""))
+    assert answers.tolist() == [[0.25, 0.75]]
+    assert answers.dtype == np.float32
+    assert [Path(str(back[name])).read_bytes() for name in ("file", "named", "bytes")] == [b"\x89PNG", b"\x89PNG", b"raw"]
+    assert np.array_equal(np.asarray(back["array"]), np.arange(6.0).reshape(2, 3))
+    assert (back["text"], back["number"]) == ("hé\n", 2.5)
+    for odd in (object(), np.array([object()]), [1]):
+        assert size_of({"x": odd}, ["x"]) == float("inf")
+    assert size_of({"x": "\0"}, ["x"]) == 1
+    assert size_of({"x": "a" * 10_000}, ["x"]) == 10_000
+
+
+def test_json_members(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert read_json(path, missing={"a": 1}) == {"a": 1}
+    with pytest.raises(DataError) as caught:
+        read_json(path)
+    assert caught.value.code == "artifact-incomplete"
+    path.write_bytes(to_json({"名": "\udcff"}))
+    assert read_json(path) == {"名": "\udcff"}
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"x": float("inf")})
+
+
+def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "x", force=False)
+    run.write(status="running")
+    (run.path / "cache").mkdir()
+    discard(run)
+    assert not run.path.exists()
+    run = new_run(tmp_path / "run", "x", force=False)
+    run.write(status="running")
+    (run.path / "mine.txt").write_text("x", encoding="utf-8")
+    discard(run)
+    assert [entry.name for entry in run.path.iterdir()] == ["mine.txt"]
+
+
+def test_finding_runs(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", "x", force=False)
+    assert find_run(run.path) is None
+    run.write(status="running", name="x")
+    run.write(status="finished")
+    assert run.read() == {"status": "finished", "name": "x"}
+    assert find_run(run.artifact) == run
+    assert find_run(run.path) == run
+    with pytest.raises(DataError) as caught:
+        find_artifact(run.path)
+    assert (caught.value.code, caught.value.fix) == ("run-unfinished", f"flambeau fit --resume {run.path}")
+    with pytest.raises(DataError) as caught:
+        find_artifact(tmp_path / "ran")
+    assert str(run.path) in caught.value.fix
+    run.record.write_bytes(b"{")
+    with pytest.raises(DataError) as caught:
+        RunFolder(run.path).read()
+    assert caught.value.code == "run-missing"
+    assert json.loads(to_json({"a": 1})) == {"a": 1}
