@@ -1,6 +1,6 @@
 """What a command costs before it does anything: `flambeau --help`, and `predict` of one picture.
 
-    python benchmarks/start_up.py
+python benchmarks/start_up.py
 """
 
 from __future__ import annotations

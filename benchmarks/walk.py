@@ -1,6 +1,6 @@
 """The whole walk on a folder: seconds, test score, and whether Python, ONNX Runtime and HTTP answer alike on every test file.
 
-    python benchmarks/walk.py [FOLDER] [--seeds N]      FOLDER: one sub-folder for each class; scikit-learn's digits by default
+python benchmarks/walk.py [FOLDER] [--seeds N]      FOLDER: one sub-folder for each class; scikit-learn's digits by default
 """
 
 from __future__ import annotations

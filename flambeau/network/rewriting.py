@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 from flambeau.network.modules import Chain
@@ -18,7 +20,7 @@ def pool_first(network: nn.Module) -> None:
     """
     for chain in [module for module in network.modules() if isinstance(module, Chain)]:
         names = [name for name, _ in chain.named_children()]
-        for before, after in zip(names, names[1:], strict=False):
+        for before, after in pairwise(names):
             pool = chain.get_submodule(after)
             if isinstance(pool, nn.MaxPool2d):
                 activation = _taken(chain, before)
