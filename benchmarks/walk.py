@@ -37,7 +37,7 @@ def main() -> None:
         record(f"{folder.name}: test accuracy", *_row(scores, ".4f"), command)
         record(f"{folder.name}: seconds of fit", *_row(seconds, ".1f"), command)
         worst, differing, n = agreement(Path(runs[0]["run"]), folder)
-        record(f"{folder.name}: other answers over PyTorch, predict and HTTP", f"{differing} of {n}, largest |dp| {worst:.1e}", n, "-", command)
+        record(f"{folder.name}: other answers over PyTorch, predict and HTTP", f"{differing} of {n}, largest difference {worst:.1e}", n, "-", command)
 
 
 def _row(values: list[float], form: str) -> tuple[str, int, str]:
