@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         Interrupted: a signal came; `resume` goes on from there.
     """
     data = learning.data
-    epochs = train(
+    training = train(
         learning.network,
         data.target.loss(),
         learning.train,
@@ -112,9 +113,11 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         notify=show,
     )
     history = []
-    for epoch in recorded(epochs, folder):
-        show(epoch)
-        history.append(epoch)
+    # closed at once, whatever stops this: a training that wakes up when its memory is cleared would do so in the middle of another
+    with closing(training), closing(recorded(training, folder)) as epochs:
+        for epoch in epochs:
+            show(epoch)
+            history.append(epoch)
     return history
 
 

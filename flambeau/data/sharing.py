@@ -88,7 +88,37 @@ def _whole(wanted: Reals, totals: Integers) -> Integers:
         for part in np.lexsort((-open_shares[:, label], -debt, ~able))[:missing]:
             numbers[part, label] += 1
             debt[part] -= 1
+    _level(numbers, np.floor(exact + 1e-9).astype(np.int64), open_shares > 1e-9, debt)
     return numbers
+
+
+def _level(numbers: Integers, floors: Integers, is_open: npt.NDArray[np.bool_], debt: Reals) -> None:
+    """Passes examples on from parts that were rounded up too often to those rounded down too often, if need be over others, so that
+    no part is off by more than one in all. Each number stays one of the two whole ones around its share. In place.
+    """
+    while (move := _passing(numbers > floors, is_open & (numbers == floors), debt)) is not None:
+        for giver, taker, label in move:
+            numbers[giver, label] -= 1
+            numbers[taker, label] += 1
+        debt[move[0][0]] += 1
+        debt[move[-1][1]] -= 1
+
+
+def _passing(up: npt.NDArray[np.bool_], down: npt.NDArray[np.bool_], debt: Reals) -> list[tuple[int, int, int]] | None:
+    """Steps (giver, taker, class) from a part to one whose debt is larger by more than one; None if there are no such two."""
+    for start in np.argsort(debt, kind="stable").tolist():
+        ways: dict[int, list[tuple[int, int, int]]] = {start: []}
+        waiting = [start]
+        for giver in waiting:
+            for taker in range(len(debt)):
+                labels = np.flatnonzero(up[giver] & down[taker])
+                if taker not in ways and len(labels):
+                    ways[taker] = [*ways[giver], (giver, taker, int(labels[0]))]
+                    waiting.append(taker)
+        end = max(ways, key=lambda part: float(debt[part]))
+        if debt[end] - debt[start] > 1 + 1e-9:
+            return ways[end]
+    return None
 
 
 def _cover(part_of_unit: Integers, counts: Integers, num_parts: int) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def train(
     *,
     groups: Sequence[Group] = (),
     notify: Callable[[Notice], None] = log,
-) -> Iterator[Epoch]:
+) -> Generator[Epoch, None, None]:
     """A network and its data -> the epochs of its training, as they end. At the end the network has the weights that are kept.
 
     A resumed training gives the epochs before the restart once more, then goes on at the last checkpoint. What it gives and ends with
@@ -88,7 +88,7 @@ def train(
                 save_checkpoint(folder, {**state, "identity": identity, "threads": threads})
 
         yield from list(learner.history)
-        for event in interruptible(_watched(learner, best, patience, config, save), save):
+        for event in at_end.enter_context(closing(interruptible(_watched(learner, best, patience, config, save), save))):
             if isinstance(event, Epoch):
                 for notice in notices(learner.history):
                     notify(notice)

@@ -6,7 +6,7 @@ import csv
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -68,7 +68,7 @@ def checkpointed(events: Iterator[Event], save: Callable[[], object], seconds: f
         yield event
 
 
-def interruptible(events: Iterator[Event], save: Callable[[], object]) -> Iterator[Event]:
+def interruptible(events: Iterator[Event], save: Callable[[], object]) -> Generator[Event, None, None]:
     """The same events; SIGINT or SIGTERM lets the running step end, saves and raises. A second signal raises at once.
 
     Signals reach Python's main thread only: in any other this changes nothing.
@@ -98,7 +98,7 @@ def interruptible(events: Iterator[Event], save: Callable[[], object]) -> Iterat
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def recorded(epochs: Iterator[Epoch], folder: Path) -> Iterator[Epoch]:
+def recorded(epochs: Iterator[Epoch], folder: Path) -> Generator[Epoch, None, None]:
     """The same epochs; each is a line of metrics.jsonl and of metrics.csv as soon as it is over.
 
     `train` gives the epochs before a restart once more, so the files are written anew and hold each epoch once.

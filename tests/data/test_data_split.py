@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flambeau.data.config import SplitConfig
@@ -28,6 +28,7 @@ def alone(size: int) -> np.ndarray:
 
 
 @settings(max_examples=150, deadline=None)
+@example(sizes=[6, 6, 6, 7, 11, 35], seed=0, shares=(0.5, 0.25, 0.25))
 @given(
     st.lists(st.integers(3, 60), min_size=1, max_size=8),
     st.integers(0, 2**40),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import random
@@ -11,13 +12,15 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import GeneratorType
 from typing import Any
 
 import pytest
+import torch
 
 import flambeau as fb
 from flambeau import events
-from flambeau.errors import FlambeauError, Interrupted
+from flambeau.errors import FlambeauError, Interrupted, Notice
 from flambeau.events import Planned, Progress, Started
 from flambeau.storage import locked
 from flambeau.types import Epoch
@@ -144,6 +147,29 @@ def test_interrupted_in_every_stage(stop: tuple[Any, ...], whole: Path, recipe: 
     assert str(run) in caught.value.fix
     fb.fit(resume=run, show=fb.silent)
     assert outcome_of(run) == outcome_of(whole)
+
+
+class StopInTraining(Stop):
+    """A person who presses Ctrl-C while a warning of the training itself is shown."""
+
+    def __call__(self, event: object) -> None:
+        if isinstance(event, Notice) and event.code == "stopped":
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stop", [Stop(Epoch, 2), StopInTraining(Epoch)], ids=["epoch", "warning"])
+def test_an_interrupt_leaves_nothing_running(stop: Stop, recipe: Path, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even while somebody holds the exception, as a notebook does: nothing may wake up later, in the middle of something else."""
+    monkeypatch.setattr("flambeau.training.loop.notices", lambda history: [Notice("stopped")])
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = torch.get_num_threads()
+    with pytest.raises(Interrupted) as caught:
+        fb.fit(few_digits, recipe=recipe, run=tmp_path / "run", show=stop, settings=["training.threads=2"])
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert torch.get_num_threads() == threads
+    waiting = [entry for entry in gc.get_objects() if type(entry) is GeneratorType and entry.gi_frame is not None]
+    assert [entry.__name__ for entry in waiting if "/flambeau/training/" in entry.gi_code.co_filename] == []
+    assert caught.value.exit_code == 130
 
 
 def test_interrupted_before_there_is_a_run(flambeau: Callable[..., Any], few_digits: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
