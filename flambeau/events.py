@@ -35,6 +35,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something worth a line; nothing is wrong."""
+
+    code: str
+    """Key of its text in the catalogue."""
+    facts: dict[str, object]
+    """Fill its placeholders."""
+
+
+@dataclass(frozen=True)
 class Surveyed:
     """What the data holds."""
 

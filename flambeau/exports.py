@@ -20,7 +20,7 @@ from flambeau.members import read_json, to_json
 from flambeau.model import load
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
-from flambeau.testing import own_test_split, recipe_of
+from flambeau.testing import own_test_split
 from flambeau.types import Array, Example, Runner
 
 EXPORTERS: tuple[Exporter, ...] = (Onnx(),)
@@ -67,7 +67,7 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
 def _examples(model: Path, loaded: Artifact) -> list[Example]:
     """The raw test split of the run; the goldens where that is not at hand."""
     try:
-        return own_test_split(find_run(model), recipe_of(loaded))[0]
+        return own_test_split(find_run(model))[0]
     except DataError:
         return read_goldens(loaded.path, loaded.manifest["files"])[0]
 

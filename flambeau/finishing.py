@@ -119,7 +119,7 @@ def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recip
     }
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     members = {
-        "recipe.yaml": recipe.to_yaml().encode("utf-8", "surrogateescape"),
+        "recipe.yaml": recipe.without_places().to_yaml().encode("utf-8", "surrogateescape"),
         "signature.json": to_json(signature),
         "preprocessing.json": to_json(_preprocessing(data)),
         "target.json": to_json(data.target.model_dump(mode="json")),

@@ -18,7 +18,7 @@ from flambeau import messages
 from flambeau.data.examples import class_counts
 from flambeau.data.listing import data_page, split_csv
 from flambeau.errors import FlambeauError, Interrupted, Notice, UsageError
-from flambeau.events import Saved, Show, SplitMade, Surveyed
+from flambeau.events import Remark, Saved, Show, SplitMade, Surveyed
 from flambeau.finishing import Tested, versions
 from flambeau.planning import Plan, Request
 from flambeau.preparation import Prepared
@@ -44,13 +44,23 @@ class Journal:
     notices: list[str] = field(default_factory=list)
 
     def show(self, event: object) -> None:
-        """Shows an event; keeps warnings for the report and log.txt."""
+        """Shows an event; keeps warnings for the report, and warnings and remarks in log.txt."""
         if isinstance(event, Notice):
             self.notices.append(event.what)
-            if self.folder is not None:
-                with (self.folder.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as log:
-                    log.write(f"[{event.code}] {messages.printable(event.what)}\n")
+        if isinstance(event, Notice | Remark) and self.folder is not None:
+            with (self.folder.path / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(f"[{event.code}] {messages.printable(messages.text(event.code, **event.facts))}\n")
         self.shown(event)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run that was taken up came to its end before."""
+        return self.record.get("status") == "finished"
+
+    def finished(self) -> Run:
+        """The run as it ended; nothing is done again."""
+        self.show(Remark("run-finished", {"run": str(self.opened_folder.path)}))
+        return read_run(self.opened_folder, self.request.allow_code)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

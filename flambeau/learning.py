@@ -11,7 +11,7 @@ from flambeau import messages
 from flambeau.data.batches import Batches
 from flambeau.errors import Notice
 from flambeau.evaluation.scores import quick
-from flambeau.events import Planned, Show, Started, Trained
+from flambeau.events import Planned, Remark, Show, Started, Trained
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
 from flambeau.network.build import Network, build, parameter_groups
@@ -54,7 +54,7 @@ class Learning:
         return estimate_seconds(self.network, self.data.target.loss(), self.train, self.valid, self.config)
 
     def best_lr(self) -> float | None:
-        """The learning rate at which the loss falls fastest; None where it never falls."""
+        """The learning rate that a short trial suggests; None where its loss never falls."""
         return find_lr(self.network, self.data.target.loss(), self.train, self.config).suggestion
 
 
@@ -131,16 +131,16 @@ def learn_again(recipe: Recipe, data: Prepared, history: Sequence[Epoch], journa
     again = begin(recipe, data.with_validation_in_train(), journal.request.allow_code)
     folder = journal.opened_folder.path / "refit"
     folder.mkdir(exist_ok=True)
-    journal.show(Notice("refitting", {"epochs": best, "n": again.train.num_examples}))
+    journal.show(Remark("refitting", {"epochs": best, "n": again.train.num_examples}))
     learn(again, folder, journal.resumed, lambda event: None if isinstance(event, Epoch) else journal.show(event))
     return again.network
 
 
 def with_best_lr(plan: Plan, data: Prepared, journal: Journal) -> Plan:
-    """The plan with the learning rate at which the loss of a short trial falls fastest, written into the run's recipe."""
+    """The plan with a learning rate found by a short trial, written into the run's recipe."""
     found = begin(plan.recipe, data, journal.request.allow_code).best_lr()
     optimizer = plan.recipe.training.optimizer
-    journal.show(Notice("lr-found", {"lr": found, "before": optimizer.lr}) if found else Notice("lr-not-found", {"lr": optimizer.lr}))
+    journal.show(Remark("lr-found", {"lr": found, "before": optimizer.lr}) if found else Notice("lr-not-found", {"lr": optimizer.lr}))
     if found:
         plan = plan.changed(f"training.optimizer.{optimizer.name}.lr={found:.2e}")
     journal.settle(plan)

@@ -59,6 +59,8 @@ def fit(
 
     request = Request.from_words(data, recipe, allow_code, **words)
     journal = journal_of(request, resume, show or _standard_error(), refit, find_lr)
+    if journal.is_finished:
+        return journal.finished()
     journal.show(learning.started())
     with journal.timed("data"):
         plan = resolve(journal.request)

@@ -82,7 +82,7 @@ def _data(plan: Plan, data: Prepared, crossing: int, notices: Sequence[str]) -> 
     problems = data.cleaned.problems
     how = survey(plan, data, None)[1].how
     return DataFacts(
-        source=str(plan.source.place or plan.source.name),
+        source=plan.source.name,
         classes=classes,
         split=messages.text(
             "split-sizes", **{word: len(rows) for word, rows in parts.items()}, how=messages.text(how, seed=plan.recipe.data.split.seed)
@@ -132,9 +132,9 @@ def _exports(shipped: Shipped) -> list[ExportFacts]:
 
 def _reproduction(plan: Plan, data: Prepared, seconds: Mapping[str, float]) -> Reproduction:
     return Reproduction(
-        command=shlex.join(["flambeau", "fit", "--recipe", "recipe.resolved.yaml"]),
+        command=shlex.join(["flambeau", "fit", plan.source.name, "--recipe", "recipe.resolved.yaml"]),
         seed=plan.recipe.training.seed,
-        recipe=plan.recipe.to_yaml(),
+        recipe=plan.recipe.without_places().to_yaml(),
         versions=versions(),
         hashes={"recipe": plan.recipe.hash, "data": data.cache.facts.digest},
         seconds={stage: round(value, 2) for stage, value in seconds.items()},

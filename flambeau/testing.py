@@ -39,7 +39,7 @@ def test_model(model: Path, data: object, minimum: Mapping[str, float] | Sequenc
     loaded = load(model, allow_code=allow_code).artifact
     recipe = recipe_of(loaded)
     run = find_run(model)
-    examples, labels = own_test_split(run, recipe) if data is None else _all_of(data, recipe)
+    examples, labels = own_test_split(run) if data is None else _all_of(data, recipe)
     target = loaded.predictor.target
     truths = np.stack([target.truth(label) for label in labels])
     tested = test(loaded.predictor, examples, truths, recipe.test, show)
@@ -57,7 +57,7 @@ def recipe_of(artifact: Artifact) -> Recipe:
     return parse(read_file(artifact.path / "recipe.yaml").tree)
 
 
-def own_test_split(run: RunFolder | None, recipe: Recipe) -> tuple[list[Example], list[str]]:
+def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[str]]:
     """The raw examples of the test split of a run and their labels, from its split.csv.
 
     Raises:
@@ -65,6 +65,7 @@ def own_test_split(run: RunFolder | None, recipe: Recipe) -> tuple[list[Example]
     """
     if run is None or not run.split.is_file() or run.read()["in_memory"]:
         raise DataError("test-data-missing", where="data")
+    recipe = parse(read_file(run.resolved).tree)  # the artifact's does not say where the data lies
     assert recipe.task is not None
     source = open_source(recipe.data, recipe.task.target, column=recipe.column)
     with run.split.open(encoding="utf-8", errors="surrogateescape", newline="") as file:

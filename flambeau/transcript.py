@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from flambeau.errors import Notice
-from flambeau.events import Exported, Planned, Progress, Saved, SplitMade, Started, Surveyed, Tested, Trained
+from flambeau.events import Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
 from flambeau.messages import printable, text
 from flambeau.types import Epoch
 
@@ -68,6 +68,10 @@ class Transcript:
         self._say(f"{text('word-warning')}[{event.code}] {printable(event.what)}")
         if event.fix:
             self._say(f"    {printable(event.fix)}")
+
+    @_show.register
+    def _(self, event: Remark) -> None:
+        self._say(printable(text(event.code, **event.facts)))
 
     @_show.register
     def _(self, event: Surveyed) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +40,7 @@ class Onnx(Exporter):
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(sample[name])) for name in names)
         network.eval()
         try:
-            with warnings.catch_warnings():
-                # torch and onnxscript announce their own deprecations here; none of them is the user's business
-                warnings.simplefilter("ignore")
+            with _quiet():
                 program = torch.onnx.export(
                     network,
                     tensors,
@@ -91,6 +91,20 @@ class OnnxRunner:
         """As types.Runner."""
         answers: npt.NDArray[np.float32] = self._session.run([OUTPUT], {name: inputs[name] for name in self.input_names})[0]
         return answers
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch and onnxscript say of themselves: deprecations, and that torchvision, which nobody asked for, is not there."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _first_cause(error: BaseException) -> str:

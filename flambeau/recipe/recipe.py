@@ -72,6 +72,10 @@ class Recipe(Config):
         """Whether it names code of the user, which runs only with --allow-code."""
         return isinstance(self.network, CustomNetwork)
 
+    def without_places(self) -> Recipe:
+        """The same work without where its data lies: what may leave this machine."""
+        return self.model_copy(update={"data": self.data.model_copy(update=dict.fromkeys(LOCATIONS))})
+
     def to_tree(self) -> dict[str, Tree]:
         """The recipe as plain data, in long form, with every default in it."""
         return {room: _kind_first(part) for room, part in self.model_dump(mode="json").items()}

@@ -21,7 +21,7 @@ from flambeau.training.parameters import parameter_groups
 from flambeau.training.source import BatchSource
 from flambeau.types import Batch
 
-LOWEST, HIGHEST = 1e-7, 10.0
+LOWEST, HIGHEST = 1e-6, 1.0
 NUM_STEPS = 100
 SMOOTHING = 0.9
 """Share of the running mean that the next loss leaves in place."""
@@ -40,7 +40,7 @@ class Found:
     losses: tuple[float, ...]
     """Smoothed loss at each."""
     suggestion: float | None
-    """Half way down the longest fall of the loss; None if it never falls."""
+    """A tenth of where the loss is lowest; None if it never falls."""
 
 
 def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig) -> Found:
@@ -72,7 +72,7 @@ def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: T
                 break
             lrs.append(lr)
             losses.append(unbiased)
-    return Found(tuple(lrs), tuple(losses), _valley(lrs, losses))
+    return Found(tuple(lrs), tuple(losses), _before_the_bottom(lrs, losses))
 
 
 def _step(objective: Objective, optimizer: Optimizer, batch: Batch, number: int) -> float:
@@ -107,17 +107,11 @@ def _unchanged(network: nn.Module) -> Iterator[None]:
             parameter.grad = None
 
 
-def _valley(lrs: list[float], losses: list[float]) -> float | None:
-    """Half way down the longest fall of the loss, over bumps: fast, and far from where it diverges.
+def _before_the_bottom(lrs: list[float], losses: list[float]) -> float | None:
+    """A tenth of the learning rate at which the loss is lowest: there it still falls, far from where it diverges.
 
-    Source: the "valley" suggestion of Howard and Gugger's fastai, after the longest decreasing subsequence.
+    Source: Gugger, How Do You Find A Good Learning Rate, 2018.
     """
     if len(losses) < 3 or min(losses) > MATERIAL * losses[0]:
         return None
-    lengths, starts = [1] * len(losses), list(range(len(losses)))
-    for later in range(len(losses)):
-        for earlier in range(later):
-            if losses[earlier] > losses[later] and lengths[earlier] + 1 > lengths[later]:
-                lengths[later], starts[later] = lengths[earlier] + 1, starts[earlier]
-    end = max(range(len(losses)), key=lambda place: lengths[place])
-    return lrs[(starts[end] + end) // 2]
+    return lrs[losses.index(min(losses))] / 10

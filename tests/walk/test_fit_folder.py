@@ -293,7 +293,13 @@ def test_find_lr_writes_what_it_found_into_the_recipe(tmp_path: Path, few_digits
     lr = resolved(run.path)["training"]["optimizer"]["adamw"]["lr"]
     assert lr == pytest.approx(said.facts["lr"], rel=0.01)
     assert lr != said.facts["before"]
-    assert resolved(run.path) == yaml.safe_load((run.artifact / "recipe.yaml").read_text(encoding="utf-8"))
+    shipped = yaml.safe_load((run.artifact / "recipe.yaml").read_text(encoding="utf-8"))
+    assert {**resolved(run.path), "data": shipped["data"]} == shipped
+
+
+def test_what_ships_does_not_say_where_the_data_lay(finished: Path, few_digits: Path) -> None:
+    for file in (finished / "model.flambeau").rglob("*"):
+        assert not file.is_file() or str(few_digits).encode() not in file.read_bytes(), file.name
 
 
 def test_python_raises_the_same_errors(few_digits: Path, tiny: Path, tmp_path: Path) -> None:

@@ -198,14 +198,23 @@ def test_refit_is_resumed_too(recipe: Path, few_digits: Path, tmp_path: Path) ->
 
 def test_a_finished_run_stays_what_it_is(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
-    before = {path.name: path.read_bytes() for path in (run / "model.flambeau").iterdir() if path.suffix in (".onnx", ".safetensors", ".yaml")}
-    fb.fit(resume=run, show=fb.silent)
-    assert outcome_of(run) == outcome_of(whole)
-    assert {name: (run / "model.flambeau" / name).read_bytes() for name in before} == before
+    fb.export(run, show=fb.silent)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "log.txt"}
+    again = fb.fit(resume=run, show=fb.silent)
+    assert again.test == json.loads((whole / "run.json").read_bytes())["test"]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def interrupted(whole: Path, folder: Path) -> Path:
+    """A copy of the run as if it had been stopped just before the end."""
+    run = Path(shutil.copytree(whole, folder))
+    record = json.loads((run / "run.json").read_bytes())
+    (run / "run.json").write_text(json.dumps({**record, "status": "interrupted"}), encoding="utf-8")
+    return run
 
 
 def test_a_damaged_checkpoint_costs_an_epoch_not_the_run(whole: Path, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    run = interrupted(whole, tmp_path / "run")
     newest = max((run / "checkpoints").glob("*.safetensors"))
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
@@ -217,7 +226,7 @@ def test_a_damaged_checkpoint_costs_an_epoch_not_the_run(whole: Path, tmp_path: 
 
 
 def test_no_checkpoint_is_whole(whole: Path, tmp_path: Path, flambeau: Callable[..., Any]) -> None:
-    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    run = interrupted(whole, tmp_path / "run")
     for file in (run / "checkpoints").iterdir():
         file.write_bytes(b"{}")
     outcome = flambeau("fit", "--resume", run, "--json")

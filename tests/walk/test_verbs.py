@@ -63,12 +63,8 @@ def own_data(finished: Path, few_digits: Path, tmp_path: Path) -> tuple[Path, Pa
     """A run, and its data in a place where both can be changed."""
     data = Path(shutil.copytree(few_digits, tmp_path / "data"))
     run = Path(shutil.copytree(finished, tmp_path / "run"))
-    recipe = run / "model.flambeau/recipe.yaml"
+    recipe = run / "recipe.resolved.yaml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace(str(few_digits), str(data)), encoding="utf-8")
-    from flambeau import artifact
-
-    (run / "model.flambeau/flambeau.json").write_bytes((finished / "model.flambeau/flambeau.json").read_bytes())
-    artifact.add(run / "model.flambeau", {"recipe.yaml": recipe.read_bytes()})
     return run, data
 
 
