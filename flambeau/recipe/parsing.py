@@ -71,7 +71,7 @@ def parse_part(kind: Any, tree: Any, path: Address, marks: Marks | None = None, 
 
 def located(error: Error, marks: Marks | None) -> Error:
     """The same error with the place of its path: file:line:col and the line with a marker, or its address where there is no file."""
-    if error.snippet or not (error.path or marks):
+    if error.snippet or not (error.path or marks) or (error.where and not error.path):
         return error
     if marks is None or not marks.values:
         error.where = error.where or spell(error.path)

@@ -57,9 +57,22 @@ def _changed(tree: Tree, path: Path, value: Tree, schema: Schema, setting: str) 
             if not isinstance(step, int) or step >= len(node):
                 raise RecipeError("set-index", where=_where(setting), at=spell(parent), n=len(node))
         elif not (isinstance(node, dict) and step in node):
-            tree = replaced(tree, parent, {**_kept(node, parent, step, tree, schema, setting), str(step): None})
+            kept = _kept(node, parent, step, tree, schema, setting)
+            _refuse_other_entry(node, parent, step, setting)
+            tree = replaced(tree, parent, {**kept, str(step): None})
         parent = (*parent, step)
     return replaced(tree, parent, value)
+
+
+def _refuse_other_entry(node: Tree, parent: Path, step: str | int, setting: str) -> None:
+    """An entry of a list is not turned into another by a setting inside it: a wrong number would change the network without a word.
+
+    Raises:
+        RecipeError: the entry is something else; says what.
+    """
+    name = next(iter(node), "") if isinstance(node, dict) and len(node) == 1 else node
+    if parent and isinstance(parent[-1], int) and isinstance(name, str) and name != step:
+        raise RecipeError("set-other-entry", where=_where(setting), at=spell(parent), name=name, key=step)
 
 
 def _only_list(node: dict[str, Tree]) -> str:
