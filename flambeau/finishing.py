@@ -20,6 +20,7 @@ from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.torch import TorchRunner
 from flambeau.exporting.verify import Verification, demand, verify
 from flambeau.goldens import size_of, write_goldens
+from flambeau.inputs.input import collate
 from flambeau.members import to_json
 from flambeau.predictor import Predictor
 from flambeau.preparation import Prepared
@@ -79,7 +80,7 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
     reference = TorchRunner(network)
     inner = Predictor(data.preprocessors, reference, data.target)
     file = run.path / f".{artifact.MODEL}"
-    sample = {name: np.stack([rows[int(row)] for row in data.split.train[:2]]) for name, rows in data.cache.rows.items()}
+    sample = collate(data.preprocessors, {name: [rows[int(row)] for row in data.split.train[:2]] for name, rows in data.rows.items()})
     metadata = {"flambeau": to_json({"labels": data.target.labels, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
     try:
         Onnx().export(network, sample, file, metadata)
@@ -156,7 +157,7 @@ def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
     seen: dict[str, int] = {}
     rank = [_count(seen, label) for label in labels]
     order = [rows[place] for place in sorted(range(len(rows)), key=lambda place: (rank[place], place))]
-    names = list(data.preprocessors)
+    names = predictor.fields
     examples = [example for example in data.examples(np.asarray(order)) if size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
     answers = predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(labels)), np.float32)
     return write_goldens(examples, answers, names)

@@ -78,7 +78,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         allow_code=allow_code,
     )
     batches = Batches(
-        data.cache.rows,
+        data.rows,
         targets,
         data.split.train,
         data.preprocessors,
@@ -89,7 +89,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         sampling=config.sampling,
         device=device,
     )
-    return Learning(network, config, batches, Batches(data.cache.rows, targets, data.split.valid, data.preprocessors, 256, device=device), data)
+    return Learning(network, config, batches, Batches(data.rows, targets, data.split.valid, data.preprocessors, 256, device=device), data)
 
 
 def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Epoch]:

@@ -28,6 +28,7 @@ from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.settings import split
 from flambeau.tasks.union import TASKS
 from flambeau.training.defaults import epochs_for, patience_for
+from flambeau.types import Example
 
 SAMPLE = 200
 """Examples whose headers are looked at before anything is chosen."""
@@ -208,35 +209,39 @@ def _set_target(settings: Sequence[str]) -> str | None:
 def _with_inputs(recipe: Recipe, source: Source, settings: Sequence[str]) -> tuple[Recipe, tuple[Notice, ...]]:
     """The recipe with every input and the task settled, and what was left out."""
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
-    values = {column: [source.examples[row][column] for row in rows] for column in source.columns}
-    inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, values)
+    sample = [source.examples[row] for row in rows]
+    inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, sample)
     _demand_columns(inputs, source)
     task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else TASKS[0].model_validate({"target": source.target})
-    resolved = {name: chosen.resolve(values[name]) for name, chosen in inputs.items()}
+    resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
-    settled = {name: chosen.resolve(values[name]) for name, chosen in recipe.inputs.items()}
-    return recipe.model_copy(update={"inputs": settled}), notices
+    return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), notices
+
+
+def _resolved(inputs: Mapping[str, Input], sample: Sequence[Example]) -> dict[str, Input]:
+    return {name: chosen.resolve([chosen.take(example, name) for example in sample]) for name, chosen in inputs.items()}
 
 
 def _demand_columns(inputs: Mapping[str, Input], source: Source) -> None:
-    for name in inputs:
-        if name not in source.columns:
-            raise RecipeError("input-column-unknown", path=("inputs", name), column=name, columns=", ".join(source.columns))
+    for name, chosen in inputs.items():
+        for column in chosen.fields(name):
+            if column not in source.columns:
+                raise RecipeError("input-column-unknown", path=("inputs", name), column=column, columns=", ".join(source.columns))
 
 
-def _recognised(recipe: Recipe, source: Source, values: Mapping[str, Sequence[object]]) -> tuple[dict[str, Input], tuple[Notice, ...]]:
-    """An input for each column that one recognises; the others are named in a notice."""
+def _recognised(recipe: Recipe, source: Source, sample: Sequence[Example]) -> tuple[dict[str, Input], tuple[Notice, ...]]:
+    """An input for each column that one recognises, or for all of them together; the others are named in a notice."""
     spoken_for = {source.target, recipe.data.split.group, recipe.data.split.column}
+    columns = {column: [example[column] for example in sample] for column in source.columns if column not in spoken_for}
+    kinds = {column: next((kind for kind in INPUTS if kind.recognises(values)), None) for column, values in columns.items()}
+    left_out = [column for column, kind in kinds.items() if kind is None]
     inputs: dict[str, Input] = {}
-    left_out = []
-    for column in source.columns:
-        if column not in spoken_for:
-            kind = next((kind for kind in INPUTS if kind.recognises(values[column])), None)
-            if kind is None:
-                left_out.append(column)
-            else:
-                inputs[column] = kind.model_validate({})
+    for column, kind in kinds.items():
+        if kind is not None and kind.gathers:
+            inputs.setdefault(kind.kind(), kind.over({name: columns[name] for name, other in kinds.items() if other is kind}))
+        elif kind is not None:
+            inputs[column] = kind.over({column: columns[column]})
     if not inputs:
         raise DataError("nothing-recognised", where=str(source.place or source.name), columns=", ".join(left_out))
     return inputs, (Notice("columns-left-out", {"columns": ", ".join(left_out)}),) if left_out else ()
@@ -269,7 +274,7 @@ def _read(chosen: Input, source: Source, name: str) -> list[Any]:
     arrays, first_error = [], None
     for row in randomness.permutation(len(source), 0)[:SAMPLE].tolist():
         try:
-            arrays.append(chosen.read(source.examples[row][name]))
+            arrays.append(chosen.read(chosen.take(source.examples[row], name)))
         except DataError as error:
             first_error = first_error or error
         if len(arrays) == READ:

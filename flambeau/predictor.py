@@ -31,10 +31,10 @@ class Predictor:
         Raises:
             DataError: a field is missing or cannot be read.
         """
-        missing = [name for name in self.inputs if name not in example]
+        missing = [field for field in self.fields if field not in example]
         if missing:
-            raise DataError("field-missing", where=missing[0], field=missing[0], fields=", ".join(self.inputs))
-        return {name: preprocessor.encode(example[name]) for name, preprocessor in self.inputs.items()}
+            raise DataError("field-missing", where=missing[0], field=missing[0], fields=", ".join(self.fields))
+        return {name: preprocessor.encode(preprocessor.take(example, name)) for name, preprocessor in self.inputs.items()}
 
     def answer(self, encoded: Sequence[Mapping[str, Array]]) -> npt.NDArray[np.float32]:
         """Encoded examples -> (examples, answers) in answer space."""
@@ -64,12 +64,17 @@ class Predictor:
         Raises:
             DataError: a bare value for a model with several inputs.
         """
-        return [value if isinstance(value, Mapping) else {self._only_input(): value} for value in values]
+        return [value if isinstance(value, Mapping) else {self._only_field(): value} for value in values]
 
-    def _only_input(self) -> str:
-        if len(self.inputs) != 1:
-            raise DataError("fields-needed", fields=", ".join(self.inputs))
-        return next(iter(self.inputs))
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that an example needs, each once."""
+        return tuple(dict.fromkeys(field for name, chosen in self.inputs.items() for field in chosen.fields(name)))
+
+    def _only_field(self) -> str:
+        if len(self.fields) != 1:
+            raise DataError("fields-needed", fields=", ".join(self.fields))
+        return self.fields[0]
 
     def _batch(self, examples: Sequence[Example]) -> list[Prediction | FlambeauError]:
         results: list[Prediction | FlambeauError | None] = [None] * len(examples)

@@ -13,7 +13,7 @@ from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
 from flambeau.data.examples import Source
 from flambeau.data.split import Split, split
-from flambeau.data.store import Rows
+from flambeau.data.store import Ragged, Rows
 from flambeau.events import Progress, Show
 from flambeau.inputs.input import Preprocessor
 from flambeau.recipe import Recipe
@@ -31,6 +31,8 @@ class Prepared:
     split: Split
     preprocessors: Mapping[str, Preprocessor]
     target: Target
+    rows: Mapping[str, Rows]
+    """By input: row number -> the encoded example, what `Preprocessor.encode` gives; nothing for rows that are in no split."""
 
     def labels(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """The raw target of each row, as text."""
@@ -42,7 +44,7 @@ class Prepared:
 
     def truths(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The targets of these rows in answer space, (rows, ...)."""
-        return np.stack([self.target.truth(label) for label in self.labels(rows)])
+        return np.stack([self.target.truth(self.source.raw(int(row))) for row in rows])
 
     @property
     def test(self) -> tuple[list[Example], npt.NDArray[np.int64]]:
@@ -52,7 +54,7 @@ class Prepared:
     def targets(self) -> Array:
         """The targets of all rows in training space; rows that are in no split hold zeros."""
         used = self.split.used()
-        encoded = [self.target.encode(label) for label in self.labels(used)]
+        encoded = [self.target.encode(self.source.raw(int(row))) for row in used]
         targets = np.zeros((len(self.source), *encoded[0].shape), encoded[0].dtype)
         targets[used] = encoded
         return targets
@@ -83,8 +85,21 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices):
         show(notice)
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
-    target = recipe.task.fit([labels[row] for row in parts.train])
-    return Prepared(source, cache, cleaned, parts, preprocessors, target)
+    target = recipe.task.fit([source.raw(int(row)) for row in parts.train])
+    rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
+    return Prepared(source, cache, cleaned, parts, preprocessors, target, rows)
+
+
+def finished(rows: Rows, chosen: Preprocessor, used: npt.NDArray[np.int64]) -> Rows:
+    """What was read of every example -> what is encoded, in memory; the rows that are not used hold nothing."""
+    if not chosen.finishes:
+        return rows
+    spec = chosen.spec
+    nothing = np.zeros([size or 0 for size in spec.shape], spec.dtype)
+    encoded = [nothing] * len(rows)
+    for row in used.tolist():
+        encoded[row] = chosen.finish(rows[row])
+    return Ragged.of(encoded) if None in spec.shape else np.stack(encoded)
 
 
 def _rows(rows: Rows, wanted: npt.NDArray[np.int64]) -> Iterator[Array]:

@@ -119,7 +119,7 @@ def _pictures(data: Prepared, label: str) -> list[str]:
 
 def _picture(data: Prepared, row: int) -> str | None:
     """The first input of an example that can be seen, as a data: URL."""
-    pictures = (chosen.picture(chosen.finish(data.cache.rows[name][row])) for name, chosen in data.preprocessors.items())
+    pictures = (chosen.picture(data.rows[name][row]) for name, chosen in data.preprocessors.items())
     return next((picture for picture in pictures if picture is not None), None)
 
 

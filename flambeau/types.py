@@ -21,6 +21,9 @@ Array: TypeAlias = npt.NDArray[np.generic]
 Example: TypeAlias = Mapping[str, object]
 """One raw record: ``{"image": Path("cat/1.jpg"), "label": "cat"}``."""
 
+MASK = ".mask"
+"""Suffix of the tensor that says which times of a padded input are real: (batch, time) bool."""
+
 Runner: TypeAlias = Callable[[Mapping[str, Array]], npt.NDArray[np.float32]]
 """Encoded inputs by name, batch axis first -> answers (batch, answers). What every export target is reduced to."""
 
@@ -34,8 +37,8 @@ class TensorSpec:
     """One size per axis; None where it varies from value to value."""
     dtype: str
     """A numpy dtype name: "uint8", "float32", "int64"."""
-    categories: int | None = None
-    """For ids: how many different ones there are."""
+    categories: int | tuple[int, ...] | None = None
+    """For ids: how many different ones there are. For columns: the same for each, 0 for a column of numbers."""
 
     def __str__(self) -> str:
         return " x ".join(f"{axis} {'?' if size is None else size}" for axis, size in zip(self.axes, self.shape, strict=True))

@@ -18,7 +18,7 @@ from torch import Tensor
 from flambeau import randomness
 from flambeau.data.store import Rows, take
 from flambeau.inputs.augment import Augmentation, Draw
-from flambeau.inputs.input import Preprocessor, collate
+from flambeau.inputs.input import Preprocessor, collate, tensor_names
 from flambeau.types import Array, Batch
 
 Integers = npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ class Batches:
     ) -> None:
         """
         Args:
-            inputs: all examples of the source as arrays, by input (`Cache.rows`).
+            inputs: all examples of the source as encoded arrays, by input (`Prepared.rows`).
             targets: (examples, ...) encoded targets of all examples of the source.
             rows: (num_examples,) which of them belong to this split.
             preprocessors: fitted, by input.
@@ -136,9 +136,7 @@ class Batches:
     def _load(self, places: Integers) -> Batch:
         """Examples of the split -> their batch, read in the order in which they lie on the disk."""
         rows = self._rows[places]
-        encoded = {
-            name: [preprocessor.finish(array) for array in take(self._inputs[name], rows)] for name, preprocessor in self._preprocessors.items()
-        }
+        encoded = {name: take(self._inputs[name], rows) for name in self._preprocessors}
         tensors = {name: self._tensor(array) for name, array in collate(self._preprocessors, encoded).items()}
         targets = None if self._targets is None else self._tensor(self._targets[rows])
         return Batch(tensors, targets, None if self._weights is None else self._tensor(self._weights[rows]))
@@ -149,15 +147,12 @@ class Batches:
     def _vary(self, batch: Batch, part: _Part, epoch: int) -> Batch:
         """The batch after the augmentation of each input, which sees the tensors of this input alone."""
         draw = Draw(self._seed, epoch, part.draws, self._soft)
+        owners = tensor_names(self._preprocessors)
         for name, vary in self._augment.items():
-            own = {key: tensor for key, tensor in batch.inputs.items() if self._owner(key) == name}
+            own = {key: tensor for key, tensor in batch.inputs.items() if owners[key] == name}
             varied = vary(Batch(own, batch.targets, batch.weights), draw)
             batch = Batch({**batch.inputs, **varied.inputs}, varied.targets, varied.weights)
         return batch
-
-    def _owner(self, tensor: str) -> str:
-        """The input that a tensor (its name and a suffix) belongs to."""
-        return max((name for name in self._preprocessors if tensor.startswith(name)), key=len)
 
 
 def _occurrences(places: Integers) -> Integers:

@@ -94,7 +94,7 @@ def _shifted(progress: Progress, before: int, total: int, done: int) -> None:
 
 def _column(source: Source, name: str, chosen: Input, home: Path, progress: Callable[[int], None]) -> Store:
     """One input of all examples: from the file of an earlier run as far as it holds, the rest read anew."""
-    values = source.values(name)
+    values = [chosen.take(example, name) for example in source.examples]
     key = json.dumps([FORMAT, __version__, str(source.place), name, chosen.reading_key(), str(chosen.spec), chosen.spec.dtype])
     path = home / (hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32] + SUFFIX)
     known = _Known(open_store(path), chosen)

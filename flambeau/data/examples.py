@@ -49,10 +49,14 @@ class Source:
             raise no_column(column, self.columns, str(self.place or self.name))
         return [example[column] for example in self.examples]
 
+    def raw(self, row: int) -> object:
+        """The raw target of one example."""
+        assert self.target is not None
+        return self.examples[row][self.target]
+
     def label(self, row: int) -> str:
         """The raw target of one example as text."""
-        assert self.target is not None
-        return str(self.examples[row][self.target])
+        return str(self.raw(row))
 
     def where(self, row: int) -> str:
         """What a person finds one example by: its file, relative to the folder or to the table's folder, or its number (from 1)."""

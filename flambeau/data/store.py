@@ -46,6 +46,13 @@ class Ragged:
     shapes: npt.NDArray[np.int64]
     """(rows, axes)."""
 
+    @classmethod
+    def of(cls, arrays: Sequence[Array]) -> Ragged:
+        """Arrays of one type and number of axes -> their rows."""
+        starts = np.cumsum([0, *(array.size for array in arrays)])
+        shapes = np.array([array.shape for array in arrays], np.int64)
+        return cls(np.concatenate([array.reshape(-1) for array in arrays]), starts.astype(np.int64), shapes)
+
     def __len__(self) -> int:
         return len(self.shapes)
 

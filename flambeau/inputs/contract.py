@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from flambeau.errors import CheckFailed, DataError
 from flambeau.inputs.input import Input, Preprocessor
-from flambeau.types import Array, TensorSpec
+from flambeau.types import MASK, Array, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,8 @@ HOSTILE: tuple[object, ...] = (
     np.array([object()]), bytearray(b"\xff\xd8\xff"), memoryview(b"GIF89a"), "/", "/dev/null",
 )  # fmt: skip
 """Values that nobody should give, and somebody will."""
+
+Numbers: TypeAlias = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-4
 """Greatest relative difference between a module and its ONNX export."""
@@ -74,38 +77,71 @@ def _check_preprocessor(settled: Input, fitted: Preprocessor, values: Sequence[o
     for value, array in zip(values, arrays, strict=True):
         _promise(np.array_equal(fitted.read(value), array), settled, "the fitted side reads as the recipe side does")
         _promise(np.array_equal(fitted.encode(value), fitted.finish(array)), settled, "encode is read, then finish")
+    _promise(fitted.finishes or all(fitted.finish(array) is array for array in arrays), settled, "what changes an array says that it `finishes`")
     batch = fitted.collate([fitted.finish(array) for array in arrays])
-    if list(batch) == [""]:
-        _check_module(settled, fitted, batch[""])
+    _promise(tuple(batch) == fitted.suffixes, settled, f"the tensors of a batch are called {fitted.suffixes}")
+    _check_module(settled, fitted, batch)
 
 
-def _check_module(settled: Input, fitted: Preprocessor, batch: Array) -> None:
-    import torch
-
+def _check_module(settled: Input, fitted: Preprocessor, batch: Mapping[str, Array]) -> None:
     module = fitted.module().eval()
-    with torch.no_grad():
-        given = module(torch.from_numpy(batch)).numpy()
-        alone = module(torch.from_numpy(batch[:1])).numpy()
+    given = _answer(module, batch)
+    alone = _answer(module, {suffix: tensor[:1] for suffix, tensor in batch.items()})
     _promise(_fits(given[0], fitted.gives), settled, f"the module gives {fitted.gives}, not {given.shape[1:]} {given.dtype}")
     _promise(np.allclose(given[:1], alone, atol=1e-6), settled, "an example's answer does not depend on its batch")
-    for rows in (batch, batch[:1]):
-        exported = _through_onnx(module, batch, rows)
-        difference = float(np.abs(exported - given[: len(rows)]).max())
-        _promise(difference <= TOLERANCE * max(1.0, float(np.abs(given).max())), settled, f"the exported module agrees (it is off by {difference:g})")
+    variants = [batch, {suffix: tensor[:1] for suffix, tensor in batch.items()}]
+    if MASK in batch:
+        variants.append(_with_more_padding(batch))
+        longer = _answer(module, variants[-1])
+        mask = np.ones(given.shape[:2], np.bool_) if None not in fitted.gives.shape else _answer(module, batch, 1)
+        same = np.abs(np.where(_over(mask, given), longer[:, : given.shape[1]] - given, 0)).max()
+        _promise(float(same) <= TOLERANCE, settled, f"padding changes nothing (it changes {same:g})")
+    for rows in variants:
+        expected = _answer(module, rows)
+        difference = float(np.abs(_through_onnx(module, batch, rows) - expected).max())
+        _promise(
+            difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())), settled, f"the exported module agrees (it is off by {difference:g})"
+        )
 
 
-def _through_onnx(module: nn.Module, sample: Array, rows: Array) -> Array:
-    """The module's answer to `rows`, given by ONNX Runtime after an export with a free batch size."""
+def _with_more_padding(batch: Mapping[str, Array]) -> dict[str, Array]:
+    """The same batch, 3 times longer, with ones instead of zeros where nothing is real."""
+    values, mask = batch[""], batch[MASK]
+    more = np.zeros((len(values), 3, *values.shape[2:]), values.dtype)
+    mask = np.concatenate([mask, np.zeros((len(mask), 3), np.bool_)], 1)
+    values = np.concatenate([values, more], 1)
+    return {"": np.where(_over(mask, values), values, np.ones_like(values)), MASK: mask}
+
+
+def _over(mask: Array, values: Array) -> Array:
+    """A mask (batch, time) with as many axes as the values (batch, time, ...)."""
+    return mask.reshape(*mask.shape, *[1] * (values.ndim - 2))
+
+
+def _answer(module: nn.Module, tensors: Mapping[str, Array], part: int = 0) -> Numbers:
+    """What a module gives; of a pair of values and mask, the part that is asked for."""
+    import torch
+
+    with torch.no_grad():
+        given = module(*(torch.from_numpy(tensor) for tensor in tensors.values()))
+    answer: Numbers = (given[part] if isinstance(given, tuple) else given).numpy()
+    return answer
+
+
+def _through_onnx(module: nn.Module, sample: Mapping[str, Array], rows: Mapping[str, Array]) -> Numbers:
+    """The module's answer to `rows`, given by ONNX Runtime after an export with a free batch size (and time, where there is a mask)."""
     import onnxruntime
     import torch
 
+    axes = {place: torch.export.Dim(name, min=1) for place, name in enumerate(("batch", "time")[: len(sample)])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces its own deprecations
-        tensors, free = (torch.from_numpy(sample),), ({0: torch.export.Dim("batch", min=1)},)
-        program = torch.onnx.export(module, tensors, input_names=["x"], dynamic_shapes=free, dynamo=True, verbose=False)
+        tensors, free = tuple(torch.from_numpy(tensor) for tensor in sample.values()), tuple(axes for _ in sample)
+        program = torch.onnx.export(module, tensors, input_names=[f"x{suffix}" for suffix in sample], dynamic_shapes=free, dynamo=True, verbose=False)
     assert program is not None
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    answer: Array = session.run(None, {"x": rows})[0]
+    names = {entry.name for entry in session.get_inputs()}  # what a module does not use is no input
+    answer: Numbers = session.run(None, {f"x{suffix}": tensor for suffix, tensor in rows.items() if f"x{suffix}" in names})[0]
     return answer
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from flambeau.config import Config
-from flambeau.types import Array, TensorSpec
+from flambeau.types import MASK, Array, Example, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,11 +24,36 @@ if TYPE_CHECKING:
     from flambeau.inputs.augment import Augmentation
 
 
-class Input(Config, ABC):
-    """Recipe side of one modality. Fields that are None are chosen by looking at the data."""
+class _Reader(Config):
+    """What both sides know: which columns of an example the modality reads."""
 
     type: str
     """Which modality it is."""
+
+    def fields(self, name: str) -> tuple[str, ...]:
+        """The columns that the input called `name` reads: the one of its name, for most."""
+        return (name,)
+
+    def take(self, example: Example, name: str) -> object:
+        """The raw value of an example that `read` takes."""
+        return example[name]
+
+
+class Input(_Reader, ABC):
+    """Recipe side of one modality. Fields that are None are chosen by looking at the data."""
+
+    gathers: ClassVar[bool] = False
+    """Whether one input reads all columns that it recognises, instead of one each."""
+
+    @classmethod
+    def kind(cls) -> str:
+        """The word of a recipe for this modality."""
+        return str(cls.model_fields["type"].default)
+
+    @classmethod
+    def over(cls, columns: Mapping[str, Sequence[object]]) -> Self:
+        """The input for columns that it recognised, with a sample of values of each; more than one only where it `gathers`."""
+        return cls.model_validate({})
 
     @classmethod
     @abstractmethod
@@ -41,7 +66,8 @@ class Input(Config, ABC):
 
     @abstractmethod
     def read(self, value: object) -> Array:
-        """One raw value -> its array: the part of the work that needs no fit. Only a resolved input can read.
+        """One raw value -> its array: the part of the work that needs no fit. Only a resolved input can read. Arrays may differ in
+        the size of their first axis, where `spec` leaves it open.
 
         Raises:
             DataError: the value cannot be read; the code says why.
@@ -81,16 +107,16 @@ class Input(Config, ABC):
         return None
 
 
-class Preprocessor(Config, ABC):
+class Preprocessor(_Reader, ABC):
     """Fitted side of one modality: the preprocessing itself, the same in training, test, export and server."""
 
-    type: str
-    """Which modality it is."""
+    finishes: ClassVar[bool] = False
+    """Whether `finish` changes anything."""
 
     @property
     @abstractmethod
     def spec(self) -> TensorSpec:
-        """What `encode` returns: the input of the exported graph."""
+        """What `encode` returns: the input of the exported graph. A first axis of None is padded, and has its mask beside it."""
 
     @property
     @abstractmethod
@@ -102,7 +128,9 @@ class Preprocessor(Config, ABC):
         """As Input.read."""
 
     def finish(self, array: Array) -> Array:
-        """What was read -> what is encoded: the part that needs the fit. Nothing, for most modalities."""
+        """What was read -> what is encoded: the part that needs the fit. Nothing, for most modalities. Of the training data it is
+        called once for each example, before the first epoch.
+        """
         return array
 
     def encode(self, value: object) -> Array:
@@ -113,13 +141,38 @@ class Preprocessor(Config, ABC):
         """An encoded value as a small picture for people, a data: URL; None where there is nothing to see."""
         return None
 
+    def excerpt(self, array: Array) -> str | None:
+        """An encoded value in a few words for people; None where words say nothing."""
+        return None
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the tensors of this input are called behind its name: "" for the values, and MASK where they are padded."""
+        return ("", MASK) if None in self.spec.shape else ("",)
+
     def collate(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        """Encoded values -> the tensors of one batch, by name suffix ("" for the value itself)."""
-        return {"": np.stack(arrays)}
+        """Encoded values -> the tensors of one batch, by suffix. Values of different lengths are padded with zeros behind their end."""
+        return padded(arrays) if None in self.spec.shape else {"": np.stack(arrays)}
 
     @abstractmethod
     def module(self) -> nn.Module:
-        """The part that is exported with the network: (batch, *spec.shape) -> (batch, *gives.shape)."""
+        """The part that is exported with the network: (batch, *spec.shape) -> (batch, *gives.shape). Where `spec` leaves the first
+        axis open it takes the mask too, and where `gives` does it gives a pair: the values and their mask.
+        """
+
+
+def padded(arrays: Sequence[Array]) -> dict[str, Array]:
+    """Arrays (time, ...) of different lengths -> (batch, longest, ...) with zeros behind their end, and the mask of what is real."""
+    lengths = np.array([len(array) for array in arrays])
+    values = np.zeros((len(arrays), max(lengths.max(), 1), *arrays[0].shape[1:]), arrays[0].dtype)
+    for place, array in enumerate(arrays):
+        values[place, : len(array)] = array
+    return {"": values, MASK: np.arange(values.shape[1]) < lengths[:, None]}
+
+
+def tensor_names(preprocessors: Mapping[str, Preprocessor]) -> dict[str, str]:
+    """The tensors of a batch in the order of the graph's inputs -> the input that each belongs to."""
+    return {name + suffix: name for name, chosen in preprocessors.items() for suffix in chosen.suffixes}
 
 
 def collate(preprocessors: Mapping[str, Preprocessor], encoded: Mapping[str, Sequence[Array]]) -> dict[str, Array]:

@@ -38,14 +38,6 @@ class Raw(Preprocessor):
     def read(self, value: object) -> Array:
         return np.asarray(value)
 
-    def collate(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        if None not in self.shape:
-            return {"": np.stack(arrays)}
-        longest = max(len(array) for array in arrays)
-        padded = np.stack([np.pad(array, (0, longest - len(array))) for array in arrays])
-        mask = np.stack([np.arange(longest) < len(array) for array in arrays])
-        return {"": padded, "_mask": mask}
-
     def module(self) -> nn.Module:
         from torch import nn
 
