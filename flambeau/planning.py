@@ -212,7 +212,8 @@ def _with_inputs(recipe: Recipe, source: Source, settings: Sequence[str]) -> tup
     sample = [source.examples[row] for row in rows]
     inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, sample)
     _demand_columns(inputs, source)
-    task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else TASKS[0].model_validate({"target": source.target})
+    kind = next(kind for kind in TASKS if kind.recognises([source.raw(row) for row in rows]))
+    task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else kind.model_validate({"target": source.target})
     resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)

@@ -78,14 +78,14 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     assert recipe.task is not None, "a resolved recipe has a task"
     cache = encode(source, recipe.inputs, folder, lambda done, total: show(Progress("stage-reading", done, total)))
     cleaned = clean(source, cache, recipe.inputs, recipe.data)
-    labels = [source.label(row) for row in range(len(source))]
+    targets = [source.raw(row) for row in range(len(source))]
     settings = recipe.data.split
     groups = None if settings.group is None else source.values(settings.group)
-    parts = split(labels, cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
+    parts = split(recipe.task.strata(targets), cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
     for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices):
         show(notice)
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
-    target = recipe.task.fit([source.raw(int(row)) for row in parts.train])
+    target = recipe.task.fit([targets[int(row)] for row in parts.train])
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
     return Prepared(source, cache, cleaned, parts, preprocessors, target, rows)
 

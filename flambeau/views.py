@@ -89,7 +89,7 @@ def layers_of_plan(request: Request) -> LayerTable:
     plan = resolve(request)
     preprocessors = preprocessors_of(plan.recipe.inputs, plan.source)
     assert plan.recipe.task is not None
-    target = plan.recipe.task.fit([plan.source.label(row) for row in range(len(plan.source))])
+    target = plan.recipe.task.fit([plan.source.raw(row) for row in range(len(plan.source))])
     specs = {name: chosen.gives for name, chosen in preprocessors.items()}
     with plan.placing_errors():
         modules = {name: chosen.module() for name, chosen in preprocessors.items()}

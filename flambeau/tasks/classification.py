@@ -34,6 +34,11 @@ class Classification(Task):
     class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = "none"
     """Weight of a class in the loss: "balanced" is inverse to its frequency (mean 1 over the examples), or one number for each class."""
 
+    @classmethod
+    def recognises(cls, values: Sequence[object]) -> bool:
+        """Whatever no other task recognises."""
+        return True
+
     def fit(self, values: Sequence[object]) -> ClassTarget:
         """The training split's labels -> the classes in order and their weights."""
         counts = Counter(str(value) for value in values)

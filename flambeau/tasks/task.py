@@ -24,6 +24,15 @@ class Task(Config, ABC):
     target: str
     """Name of the field (column) that is to be predicted."""
 
+    @classmethod
+    @abstractmethod
+    def recognises(cls, values: Sequence[object]) -> bool:
+        """Whether raw targets like these (a sample) are of this task, where a recipe does not say it."""
+
+    def strata(self, values: Sequence[object]) -> list[str]:
+        """Raw targets -> the group of each, whose shares are the same in every split. The value itself, as text."""
+        return [str(value) for value in values]
+
     @abstractmethod
     def fit(self, values: Sequence[object]) -> Target:
         """The training split's raw target values -> the fitted target."""

@@ -8,7 +8,7 @@ from flambeau.tasks.classification import Classification, ClassTarget
 from flambeau.tasks.task import Task
 
 TASKS: tuple[type[Task], ...] = (Classification,)
-"""The first one is taken where a recipe names none."""
+"""In the order in which raw targets are offered to them, where a recipe names none."""
 
 AnyTask: TypeAlias = Classification
 """Recipe side, told apart by `type`."""
