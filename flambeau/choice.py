@@ -26,9 +26,9 @@ class Named(Config):
     name: ClassVar[str]
 
     @classmethod
-    def first_field(cls) -> str:
-        """The field that a bare value stands for."""
-        return next(iter(cls.model_fields))
+    def first_field(cls) -> str | None:
+        """The field that a bare value stands for; None where there are no fields."""
+        return next(iter(cls.model_fields), None)
 
 
 class OneOf:
@@ -69,6 +69,8 @@ class OneOf:
             names = [*self._words, *self._kinds]
             raise self._refused("unknown", place, value, name=messages.printable(name)[:LONGEST], guess=closest(name, names), names=", ".join(names))
         short = not isinstance(content, Mapping)
+        if short and kind.first_field() is None:
+            raise self._refused("form", place, value, given=messages.printable(value)[:LONGEST], names=", ".join(self._kinds))
         try:
             return kind.model_validate({kind.first_field(): content} if short else content)
         except ValidationError as error:
@@ -94,8 +96,9 @@ def written(value: Named | str) -> dict[str, object] | str:
 
 def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaValue:
     whole = handler(kind.__pydantic_core_schema__)
-    first = handler.resolve_ref_schema(whole)["properties"][kind.first_field()]
-    return {"type": "object", "properties": {kind.name: {"anyOf": [whole, first]}}, "required": [kind.name], "additionalProperties": False}
+    first = kind.first_field()
+    forms = [whole] if first is None else [whole, handler.resolve_ref_schema(whole)["properties"][first]]
+    return {"type": "object", "properties": {kind.name: {"anyOf": forms}}, "required": [kind.name], "additionalProperties": False}
 
 
 def _moved(line: ErrorDetails, place: Sequence[str], dropped: int) -> InitErrorDetails:

@@ -32,10 +32,16 @@ from flambeau.types import Array, Runner
 
 Settings = dict[str, Any]
 PICTURES = [(picture * 15.9).astype(np.uint8) for picture in load_digits().images[:5]]
+ROWS: list[object] = [
+    {"size": "1.5", "kind": "red", "day": "2026-11-25", "sold": "yes"},
+    {"size": "", "kind": "blue", "day": "2026-11-26T12:30", "sold": "no"},
+    {"size": 30, "kind": None, "day": None, "sold": True},
+]
 LABELS = ["cat", "dog", "cat", "fox", "img10", "img2", "dog", "cat"]
 
 INPUT_CASES: list[tuple[str, Settings, list[object]]] = [
     ("image", {"size": 12, "grayscale": True, "denoise": "gaussian", "channels": 3}, list(PICTURES)),
+    ("table", {"columns": {"size": "number", "kind": {"category": {"min_count": 1}}, "day": "date", "sold": "boolean"}}, list(ROWS)),
 ]
 TASK_CASES: list[tuple[str, Settings, list[object]]] = [
     ("classification", {}, list(LABELS)),

@@ -14,7 +14,7 @@ import yaml
 
 from flambeau.document import scalars
 from flambeau.document.marks import Marks, Path, Place, Tree, split_lines
-from flambeau.document.syntax import check_characters, decoded, fault, joined_surrogates, syntax_error
+from flambeau.document.syntax import MAX_DEPTH, check_characters, decoded, fault, joined_surrogates, syntax_error
 from flambeau.errors import RecipeError
 from flambeau.naming import closest
 
@@ -22,8 +22,6 @@ MAX_BYTES = 1_000_000
 """A recipe is a few kilobytes; a mistaken argument (a model, an archive) is larger."""
 MAX_NODES = 100_000
 """Nodes after all aliases are followed: a network of 10,000 layers passes, nine lines of aliases of aliases do not."""
-MAX_DEPTH = 100
-"""Lists in lists; a residual block inside another takes three."""
 
 _Loader: type[yaml.CLoader | yaml.Loader] = yaml.CLoader if yaml.__with_libyaml__ else yaml.Loader
 

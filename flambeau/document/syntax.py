@@ -13,6 +13,10 @@ from flambeau.errors import RecipeError
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
 """What YAML does not allow in a text. Source: YAML 1.2.2, rule c-printable."""
 
+MAX_DEPTH = 100
+"""Lists in lists; a residual block inside another takes three. PyYAML has a higher limit of its own, and may meet it first as it looks
+ahead."""
+
 _SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 _PROBLEMS = (
@@ -25,6 +29,7 @@ _PROBLEMS = (
     (re.compile(r"could not find expected ':'"), "yaml-no-colon"),
     (re.compile(r"unknown escape character|escape code|hexadecimal"), "yaml-escape"),
     (re.compile(r"expected (?:the )?node content"), "yaml-content"),
+    (re.compile(r"maximum nesting depth"), "yaml-nesting"),
 )
 """PyYAML's complaint, in its C and its Python wording -> our code."""
 
@@ -87,7 +92,7 @@ def syntax_error(error: yaml.YAMLError, marks: Marks) -> RecipeError:
     if code in _AT_CONTEXT and getattr(error, "context_mark", None):
         opening = _place_of(error.context_mark, marks)  # type: ignore[attr-defined]
         return fault(code, marks, opening, character=marks.lines[opening.line][opening.column : opening.column + 1])
-    return fault(code, marks, place, character=character, problem=problem)
+    return fault(code, marks, place, character=character, problem=problem, limit=MAX_DEPTH)
 
 
 def _indent(marks: Marks, place: Place) -> int:

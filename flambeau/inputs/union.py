@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
 
 from flambeau.inputs.image import ImageInput, ImagePreprocessor
 from flambeau.inputs.input import Input
+from flambeau.inputs.table import TableInput, TablePreprocessor
 
-INPUTS: tuple[type[Input], ...] = (ImageInput,)
+INPUTS: tuple[type[Input], ...] = (ImageInput, TableInput)
 """In the order in which a column is offered to them."""
 
-AnyInput: TypeAlias = ImageInput
+AnyInput: TypeAlias = Annotated[ImageInput | TableInput, Field(discriminator="type")]
 """Recipe side, told apart by `type`."""
 
-AnyPreprocessor: TypeAlias = ImagePreprocessor
+AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | TablePreprocessor, Field(discriminator="type")]
 """Fitted side, told apart by `type`."""

@@ -50,7 +50,7 @@ def only(text: str) -> RecipeError:
         ("training: {optimizer: {adamw: {lrr: 1}}}", "recipe-key-unknown", "1:32", "did you mean 'lr'?"),
         ("inputs: {a: {type: image, sise: 3}}", "recipe-key-unknown", "1:27", "did you mean 'size'?"),
         ("inputs: {image: {type: image, sise: 3}}", "recipe-key-unknown", "1:31", "did you mean 'size'?"),
-        ("inputs: {a: {augment: [{rotate: {degres: 3}}]}}", "recipe-key-unknown", "1:34", "did you mean 'degrees'?"),
+        ("inputs: {a: {type: image, augment: [{rotate: {degres: 3}}]}}", "recipe-key-unknown", "1:47", "did you mean 'degrees'?"),
         ("test: {topk: 3}", "recipe-key-unknown", "1:8", "did you mean 'top_k'?"),
         ('"a\\nb\\e[31m": 3', "recipe-key-unknown", "1:1", "no key"),
         # another kind of thing
@@ -89,7 +89,7 @@ def only(text: str) -> RecipeError:
         ("network: [{conv_block: 0}]", "recipe-range", "1:24", "network[0].conv_block must be 1 or more"),
         ("network: [{conv_block: {channels: -1}}]", "recipe-range", "1:35", "network[0].conv_block.channels must be 1 or more"),
         ("network: [{residual: [{conv_block: 0}]}]", "recipe-range", "1:36", "network[0].residual[0].conv_block must be 1 or more"),
-        ("inputs: {a: {augment: [flip, {scale: -1}]}}", "recipe-range", "1:38", "inputs.a.augment[1].scale must be 0 or more"),
+        ("inputs: {a: {type: image, augment: [flip, {scale: -1}]}}", "recipe-range", "1:51", "inputs.a.augment[1].scale must be 0 or more"),
         # a word that is not among the words
         ("training: {precision: fp16}", "recipe-choice", "1:23", "did you mean 'bf16'?"),
         ("training: {sampling: balance}", "recipe-choice", "1:22", "did you mean 'balanced'?"),
@@ -113,7 +113,7 @@ def only(text: str) -> RecipeError:
         ("training: {schedule: cosin}", "schedule-unknown", "1:22", "did you mean 'cosine'?"),
         ("data: {split: {train: 0.9}}", "split-shares", "1:15", "1.2"),
         ("data: {folder: a, table: b}", "data-several", "1:7", "folder, table"),
-        ("inputs: {a: {augment: [{rotat: 3}]}}", "step-unknown", "1:25", "rotate"),
+        ("inputs: {a: {type: image, augment: [{rotat: 3}]}}", "step-unknown", "1:38", "rotate"),
         ("test: {min: {acuracy: 0.9}}", "metric-unknown", "1:14", "accuracy"),
     ],
 )

@@ -32,7 +32,7 @@ GOOD = [
     {"task": {"target": "label", "class_weights": "balanced"}},
     {"task": {"type": "classification", "target": "label", "class_weights": {"cat": 2}}},
     {"inputs": {"a": {"type": "image", "size": [28, 28], "denoise": "median", "augment": [{"rotate": 10}, "flip", {"scale": {"by": 0.1}}]}}},
-    {"inputs": {"a": {"size": 96, "grayscale": True, "augment": []}}},
+    {"inputs": {"a": {"type": "image", "size": 96, "grayscale": True, "augment": []}}},
     {"test": {"min": {"accuracy": 0.9}}, "export": ["onnx"]},
 ]
 
