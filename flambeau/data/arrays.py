@@ -15,7 +15,7 @@ import numpy as np
 
 from flambeau.data.examples import SPLIT_WORDS, Source, readable
 from flambeau.data.folder import not_found
-from flambeau.data.table import find_target, given_split
+from flambeau.data.records import find_target, given_split
 from flambeau.errors import DataError
 from flambeau.types import Array
 

@@ -43,7 +43,7 @@ class DataConfig(Config):
     folder: Path | None = None
     """Folder with one sub-folder for each class, or with train, valid and test folders that hold the class folders."""
     table: Path | None = None
-    """CSV file with a header; cells that name files are relative to it."""
+    """CSV file with a header, JSON lines (.jsonl) or Parquet; cells that name files are relative to it."""
     arrays: Path | None = None
     """NumPy .npz file: one array for each column (x, y), or for each column and split (x_train, y_train, x_test, y_test)."""
     exclude_classes: tuple[str, ...] = ()

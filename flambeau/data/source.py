@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from flambeau.data import jsonlines, parquet, table
 from flambeau.data.arrays import read_arrays, read_npz
 from flambeau.data.config import DataConfig
 from flambeau.data.examples import Source, no_column
 from flambeau.data.folder import is_clutter, not_found, read_folder
-from flambeau.data.table import ENDINGS, read_table
+from flambeau.data.jsonlines import read_json_lines
+from flambeau.data.parquet import read_parquet
+from flambeau.data.records import Records, as_source, with_files
+from flambeau.data.table import read_table
 from flambeau.errors import DataError, UsageError
 from flambeau.naming import closest
+from flambeau.types import Example
 
-__all__ = ["Source", "open_data", "open_source"]
+__all__ = ["Source", "open_data", "open_source", "read_examples"]
+
+TABLES: Mapping[str, Callable[[Path], Records]] = {
+    **dict.fromkeys(table.ENDINGS, read_table),
+    **dict.fromkeys(jsonlines.ENDINGS, read_json_lines),
+    **dict.fromkeys(parquet.ENDINGS, read_parquet),
+}
+"""The ending of a file with rows -> what reads it."""
 
 
 def open_data(data: object) -> dict[str, Path]:
     """What a person names as data -> the field of DataConfig that it is: {"folder": ...}, {"table": ...} or {"arrays": ...}.
 
-    A folder with a CSV file in it and less than two sub-folders is taken as that table. A mapping of arrays is no file and
+    A folder with one table in it and less than two sub-folders is taken as that table. A mapping of arrays is no file and
     gives {}: hand it to `open_source` itself.
 
     Raises:
@@ -39,7 +51,7 @@ def open_data(data: object) -> dict[str, Path]:
     if not path.exists():
         raise not_found(path)
     ending = path.suffix.casefold()
-    if ending in ENDINGS:
+    if ending in TABLES:
         return {"table": path}
     if ending == ".npz":
         return {"arrays": path}
@@ -73,7 +85,7 @@ def open_source(
     elif config.folder is not None:
         source = read_folder(config.folder, column, endings)
     elif config.table is not None:
-        source = read_table(config.table, target, split_column)
+        source = as_source(read_rows(config.table), target, split_column)
     elif config.arrays is not None:
         source = read_npz(config.arrays, target, split_column)
     else:
@@ -84,13 +96,31 @@ def open_source(
     return _without(source, config.exclude_classes)
 
 
+def read_rows(path: Path) -> Records:
+    """A file with rows (CSV, JSON lines, Parquet) -> the rows, by the ending of its name; any other is read as CSV."""
+    return TABLES.get(path.suffix.casefold(), read_table)(path)
+
+
+def read_examples(path: Path, columns: Sequence[str]) -> list[Example]:
+    """A file with rows -> examples without a target, as a model with these input columns takes them; cells that name files are paths.
+
+    Raises:
+        DataError: it cannot be read, or lacks one of the columns.
+    """
+    records = read_rows(path)
+    for column in columns:
+        if column not in records.columns:
+            raise no_column(column, records.columns, str(path))
+    return [{column: row[column] for column in columns} for row in with_files(records.rows, columns, records.file.parent)[0]]
+
+
 def _only_table(folder: Path) -> Path | None:
-    """The one CSV file of a folder that has no class folders."""
+    """The one table of a folder that has no class folders."""
     try:
         entries = [entry for entry in folder.iterdir() if not is_clutter(entry.name)]
     except OSError:
         return None
-    tables = [entry for entry in entries if entry.suffix.casefold() in ENDINGS and entry.is_file()]
+    tables = [entry for entry in entries if entry.suffix.casefold() in TABLES and entry.is_file()]
     return tables[0] if len(tables) == 1 and sum(entry.is_dir() for entry in entries) < 2 else None
 
 
