@@ -30,6 +30,11 @@ class Model:
         return self.artifact.predictor.target.labels
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that an example needs."""
+        return self.artifact.predictor.fields
+
+    @property
     def test(self) -> Mapping[str, Any]:
         """The scores of the test split, as ``flambeau test --json`` gives them under "test"."""
         scores: Mapping[str, Any] = self.artifact.signature["test"]

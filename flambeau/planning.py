@@ -16,16 +16,17 @@ from typing import Any, TypedDict, Unpack
 
 from flambeau import randomness
 from flambeau.data.examples import Source
+from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
 from flambeau.document import Document, read_file
 from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
 from flambeau.inputs.input import Input, Preprocessor
-from flambeau.inputs.union import INPUTS
 from flambeau.network.choose import Choice, choose
 from flambeau.network.spec import LayerList, as_written, read_preset
 from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.settings import split
+from flambeau.recognition import fixed_kinds, recognise
 from flambeau.tasks.union import TASKS
 from flambeau.training.defaults import epochs_for, patience_for
 from flambeau.types import Example
@@ -51,6 +52,10 @@ class Words(TypedDict, total=False):
     max_bad: str | float | None
     """Largest share of unusable examples: 0.05 or "5%"."""
     exclude_classes: Sequence[str]
+    exclude: Sequence[str]
+    """Columns that are left out."""
+    inputs: Sequence[str]
+    """``NAME:KIND``: what a column holds, where it is not to be recognised."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Request:
     target: str | None = None
     settings: tuple[str, ...] = ()
     """``path=value``, in the order in which they are applied."""
+    inputs: tuple[str, ...] = ()
+    """``NAME:KIND``."""
     allow_code: bool = False
     network: tuple[str, str] | None = None
     """Name of the network and why it was chosen, where a resolved recipe no longer says it."""
@@ -80,9 +87,17 @@ class Request:
             "training.epochs": words.get("epochs"),
             "data.max_bad": None if max_bad is None else _share(max_bad),
             "data.exclude_classes": list(words.get("exclude_classes", ())) or None,
+            "data.exclude_columns": list(words.get("exclude", ())) or None,
         }
         said = tuple(f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in set_to.items() if value is not None)
-        return cls(data, Path(recipe) if isinstance(recipe, str) else recipe, words.get("target"), (*said, *words.get("settings", ())), allow_code)
+        return cls(
+            columns_of(data) if is_frame(data) else data,
+            Path(recipe) if isinstance(recipe, str) else recipe,
+            words.get("target"),
+            (*said, *words.get("settings", ())),
+            tuple(words.get("inputs", ())),
+            allow_code,
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,7 @@ def resolve(request: Request) -> Plan:
         memory = request.data if isinstance(request.data, Mapping) else None
         source = open_source(recipe.data, target, memory, column=recipe.column)
         recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
-        recipe, notices = _with_inputs(recipe, source, request.settings)
+        recipe, notices = _with_inputs(recipe, source, request)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (_name_of(recipe), choice.reason if choice else "")
         recipe = _changed(_expanded(recipe), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
@@ -206,18 +221,22 @@ def _set_target(settings: Sequence[str]) -> str | None:
     return next((setting.partition("=")[2].strip("\"' ") for setting in reversed(settings) if setting.startswith("task.target=")), None)
 
 
-def _with_inputs(recipe: Recipe, source: Source, settings: Sequence[str]) -> tuple[Recipe, tuple[Notice, ...]]:
+def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Recipe, tuple[Notice, ...]]:
     """The recipe with every input and the task settled, and what was left out."""
+    settings = request.settings
+    fixed = fixed_kinds(request.inputs, source.columns)
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
     sample = [source.examples[row] for row in rows]
-    inputs, notices = (recipe.inputs, ()) if recipe.inputs else _recognised(recipe, source, sample)
+    left_out = (source.target, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
+    inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
+    inputs = {**inputs, **recipe.inputs}
     _demand_columns(inputs, source)
     kind = next(kind for kind in TASKS if kind.recognises([source.raw(row) for row in rows]))
     task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else kind.model_validate({"target": source.target})
     resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
-    return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), notices
+    return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), tuple(notices)
 
 
 def _resolved(inputs: Mapping[str, Input], sample: Sequence[Example]) -> dict[str, Input]:
@@ -229,23 +248,6 @@ def _demand_columns(inputs: Mapping[str, Input], source: Source) -> None:
         for column in chosen.fields(name):
             if column not in source.columns:
                 raise RecipeError("input-column-unknown", path=("inputs", name), column=column, columns=", ".join(source.columns))
-
-
-def _recognised(recipe: Recipe, source: Source, sample: Sequence[Example]) -> tuple[dict[str, Input], tuple[Notice, ...]]:
-    """An input for each column that one recognises, or for all of them together; the others are named in a notice."""
-    spoken_for = {source.target, recipe.data.split.group, recipe.data.split.column}
-    columns = {column: [example[column] for example in sample] for column in source.columns if column not in spoken_for}
-    kinds = {column: next((kind for kind in INPUTS if kind.recognises(values)), None) for column, values in columns.items()}
-    left_out = [column for column, kind in kinds.items() if kind is None]
-    inputs: dict[str, Input] = {}
-    for column, kind in kinds.items():
-        if kind is not None and kind.gathers:
-            inputs.setdefault(kind.kind(), kind.over({name: columns[name] for name, other in kinds.items() if other is kind}))
-        elif kind is not None:
-            inputs[column] = kind.over({column: columns[column]})
-    if not inputs:
-        raise DataError("nothing-recognised", where=str(source.place or source.name), columns=", ".join(left_out))
-    return inputs, (Notice("columns-left-out", {"columns": ", ".join(left_out)}),) if left_out else ()
 
 
 def _with_network(recipe: Recipe, source: Source) -> tuple[Recipe, Choice | None]:

@@ -31,7 +31,7 @@ ATTRIBUTES = {
     "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verification"],
 }
 
-WORK = ["data", "--target", "--group", "--recipe", "--set", "--epochs", "--seed", "--max-bad", "--exclude-class"]
+WORK = ["data", "--target", "--group", "--input", "--exclude", "--recipe", "--set", "--epochs", "--seed", "--max-bad", "--exclude-class"]
 COMMANDS = {
     "fit": [*WORK, "--run", "--resume", "--refit", "--find-lr", "--force", "--dry-run", "--allow-code", "--json"],
     "check": [*WORK, "--allow-code", "--json"],

@@ -41,6 +41,8 @@ def described(command: Command) -> Command:
             click.argument("data", required=False, type=click.Path(path_type=Path)),
             option("--target", metavar="COLUMN"),
             option("--group", metavar="COLUMN"),
+            option("--input", "inputs", multiple=True, metavar="NAME:KIND"),
+            option("--exclude", multiple=True, metavar="COLUMN"),
             option("--recipe", type=click.Path(path_type=Path), metavar="FILE"),
             option("--set", "settings", multiple=True, metavar="PATH=VALUE"),
             option("--epochs", type=click.IntRange(min=1), metavar="N"),

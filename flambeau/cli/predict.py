@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -25,14 +26,16 @@ def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bo
 
     loaded = load(model, allow_code=allow_code)
     started = time.perf_counter()
-    results = loaded.try_predict(inputs)
+    named = [pair for path in inputs for pair in _values(path, loaded.fields)]
+    results = loaded.try_predict([value for _, value in named])
+    names = [name for name, _ in named]
     milliseconds = (time.perf_counter() - started) * 1000 / len(results)
     if as_json:
-        print_json({"predictions": [_to_json(name, result) for name, result in zip(inputs, results, strict=True)]})
+        print_json({"predictions": [_to_json(name, result) for name, result in zip(names, results, strict=True)]})
     else:
         from flambeau.cli.problems import render
 
-        for name, result in zip(inputs, results, strict=True):
+        for name, result in zip(names, results, strict=True):
             if isinstance(result, FlambeauError):
                 click.echo(render(result, colour=False), err=True)
             else:
@@ -40,10 +43,17 @@ def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bo
     return max((result.exit_code for result in results if isinstance(result, FlambeauError)), default=0)
 
 
-def _to_json(name: Path, result: Prediction | FlambeauError) -> dict[str, object]:
-    if isinstance(result, FlambeauError):
-        return {"input": str(name), "error": result.to_json()}
-    return {"input": str(name), "label": result.label, "confidence": result.confidence, "probabilities": result.probabilities}
+def _values(path: Path, fields: Sequence[str]) -> list[tuple[str, object]]:
+    """A file -> its name and itself; a file with rows -> a name and an example for each row."""
+    from flambeau.data.source import TABLES, read_examples
+
+    if path.suffix.casefold() not in TABLES:
+        return [(str(path), path)]
+    return [(f"{path}#{number}", example) for number, example in enumerate(read_examples(path, fields), 1)]
+
+
+def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]:
+    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **vars(result)}
 
 
 def _line(result: Prediction) -> str:

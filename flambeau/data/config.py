@@ -48,6 +48,8 @@ class DataConfig(Config):
     """NumPy .npz file: one array for each column (x, y), or for each column and split (x_train, y_train, x_test, y_test)."""
     exclude_classes: tuple[str, ...] = ()
     """Classes that are left out."""
+    exclude_columns: tuple[str, ...] = ()
+    """Columns that are not looked at."""
     max_bad: float = Field(0.01, ge=0, le=1)
     """The largest share of examples that may be unusable; with more the run stops."""
     blank: Literal["drop", "keep"] = "drop"

@@ -75,9 +75,8 @@ class TableInput(_Columns, Input):
 
     @classmethod
     def over(cls, columns: Mapping[str, Sequence[object]]) -> Self:
-        """With the kind of each column by its values."""
-        kinds = {name: recognised(values) for name, values in columns.items()}
-        return cls(columns={name: kind for name, kind in kinds.items() if kind is not None})
+        """With the kind of each column by its values; those that are of none are taken for categories."""
+        return cls(columns={name: recognised(values) or Category() for name, values in columns.items()})
 
     def resolve(self, values: Sequence[object]) -> Self:
         """The same with open settings of its columns chosen."""
