@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.data.audit import gives_away
 from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
-from flambeau.data.examples import Source
+from flambeau.data.examples import Source, some
 from flambeau.data.split import Split, split
 from flambeau.data.store import Ragged, Rows
+from flambeau.errors import Notice
 from flambeau.events import Progress, Show
 from flambeau.inputs.input import Preprocessor
 from flambeau.recipe import Recipe
@@ -81,13 +83,24 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     targets = [source.raw(row) for row in range(len(source))]
     settings = recipe.data.split
     groups = None if settings.group is None else source.values(settings.group)
-    parts = split(recipe.task.strata(targets), cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
-    for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices):
+    strata = recipe.task.strata(targets)
+    parts = split(strata, cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
+    told = _giving_away(source, recipe, strata, parts.train)
+    for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices, *told):
         show(notice)
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
     target = recipe.task.fit([targets[int(row)] for row in parts.train])
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
     return Prepared(source, cache, cleaned, parts, preprocessors, target, rows)
+
+
+def _giving_away(source: Source, recipe: Recipe, strata: list[str], train: npt.NDArray[np.int64]) -> list[Notice]:
+    """A warning for columns that tell the target, as they will hardly be known when an answer is wanted."""
+    columns = [column for name, chosen in recipe.inputs.items() if chosen.gathers for column in chosen.fields(name)]
+    rows = train.tolist()
+    targets = [strata[row] for row in rows]
+    found = [column for column in columns if gives_away([source.examples[row][column] for row in rows], targets)]
+    return [Notice("columns-leak", {"columns": some(found, 20), "n": len(found)})] if found else []
 
 
 def finished(rows: Rows, chosen: Preprocessor, used: npt.NDArray[np.int64]) -> Rows:

@@ -22,6 +22,7 @@ ROWS = """
     finishing
     preparation | run
     planning | model | card
+    recognition
     recipe
     tuning | serving | interop | cluster | transcript | catalogue
     runfolder

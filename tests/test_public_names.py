@@ -25,9 +25,9 @@ PARAMETERS = {
     "predict": ["path", "inputs", "allow_code"],
     "serve": ["path", "host", "port", "threads", "allow_code", "announce"],
 }
-WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes"]
+WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "exclude", "inputs"]
 ATTRIBUTES = {
-    "Model": ["artifact", "labels", "path", "predict", "test", "try_predict"],
+    "Model": ["artifact", "fields", "labels", "path", "predict", "test", "try_predict"],
     "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verification"],
 }
 
