@@ -92,7 +92,7 @@ def examine_all(values: Sequence[object], chosen: Input, known: Callable[[bytes]
         return [examine(value, chosen, known) for value in values]
     _check_kind(arrays[0], chosen)
     digests = map(content_hash, values)
-    marks = chosen.marks(arrays)
+    marks = chosen.marks(list(arrays))
     return [Reading(array, digest, (0, 0, 0), None, *mark) for array, digest, mark in zip(arrays, digests, marks, strict=True)]
 
 

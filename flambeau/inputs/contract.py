@@ -61,7 +61,7 @@ def _check_likeness(settled: Input, arrays: Sequence[Array]) -> None:
     marks = [(settled.is_blank(array), settled.fingerprint(array)) for array in arrays]
     _promise(settled.marks(arrays) == marks, settled, "the marks of many are those of each")
     pairs = [settled.is_alike(array, arrays[0]) for array in arrays]
-    _promise(settled.alike(arrays, arrays[:1] * len(arrays)).tolist() == pairs, settled, "many pairs are alike as each of them is")
+    _promise(settled.alike(arrays, [arrays[0]] * len(arrays)).tolist() == pairs, settled, "many pairs are alike as each of them is")
 
 
 def _check_hostile(settled: Input, hostile: Sequence[object]) -> None:

@@ -167,7 +167,9 @@ class Preprocessor(_Reader, ABC):
 
     def collate(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Encoded values -> the tensors of one batch, by suffix. Values of different lengths are padded with zeros behind their end."""
-        return padded(arrays) if None in self.spec.shape else {"": np.stack(arrays)}
+        if None in self.spec.shape:
+            return padded(arrays)
+        return {"": arrays if isinstance(arrays, np.ndarray) else np.stack(arrays)}
 
     @abstractmethod
     def module(self) -> nn.Module:
