@@ -16,6 +16,11 @@ def available_threads(groups: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, min(allowed, int(quota))) if quota else allowed
 
 
+def memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def processor() -> str:
     """The processor's model."""
     try:

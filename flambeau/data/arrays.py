@@ -17,6 +17,7 @@ from flambeau.data.examples import SPLIT_WORDS, Source, readable
 from flambeau.data.folder import not_found
 from flambeau.data.records import find_target, given_split
 from flambeau.errors import DataError
+from flambeau.machine import memory
 from flambeau.types import Array
 
 SPLIT_SUFFIX = re.compile(r"(?:(?P<column>.+)_(?P<word>train|training|valid|val|validation|test|testing))$", re.IGNORECASE)
@@ -122,7 +123,7 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], name: str) -> None:
     """Refuses what would not fit into the memory, from the sizes that the archive declares (more than these is never read)."""
     total = sum(member.file_size for member in members)
     bombs = [member for member in members if member.file_size > LARGE and member.file_size > MAX_RATIO * max(member.compress_size, 1)]
-    if bombs or total > _memory() // 2:
+    if bombs or total > memory() // 2:
         worst = (bombs or sorted(members, key=lambda member: -member.file_size))[0]
         raise DataError(
             "arrays-huge",
@@ -131,13 +132,6 @@ def _check_sizes(members: Sequence[zipfile.ZipInfo], name: str) -> None:
             gigabytes=total / 1e9,
             packed=sum(member.compress_size for member in members) / 1e9,
         )
-
-
-def _memory() -> int:
-    """Bytes of physical memory."""
-    import os
-
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Array:

@@ -1,12 +1,13 @@
 """One split as batches of tensors. The order of an epoch is a function of (seed, epoch), so it can be entered anywhere.
 
-There is no DataLoader: the examples are decoded already and lie in memory-mapped files, so a batch is one gather. What a
-batch holds (`_Part`) is separate from its loading (`_load`) and from the step that takes it, so that loading can run ahead.
+There is no DataLoader: the examples are decoded already and lie in memory-mapped files, so a batch is one gather. Where they
+do not fit into the memory, or where the step runs on another device, a thread loads the next batches meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 from flambeau import randomness
-from flambeau.data.store import Rows, take
+from flambeau.data.ahead import read_ahead
+from flambeau.data.store import Rows, num_bytes, take
 from flambeau.inputs.augment import Augmentation, Draw
 from flambeau.inputs.input import Preprocessor, collate, tensor_names
+from flambeau.machine import memory
 from flambeau.types import Array, Batch
 
 Integers = npt.NDArray[np.int64]
@@ -78,6 +81,7 @@ class Batches:
         self._sampling = sampling
         self._device = torch.device(device)
         self._weights = weights
+        self._ahead = self._device.type != "cpu" or sum(map(num_bytes, inputs.values())) > memory() // 2
         assert sampling == "shuffle" or (targets is not None and targets.ndim == 1), "only classes can be balanced"
 
     @property
@@ -98,13 +102,21 @@ class Batches:
         """
         order, draws = self._order(number)
         edges = self._edges()
-        for low, high in zip(edges[start:-1], edges[start + 1 :], strict=True):
-            yield self._vary(self._load(order[low:high]), _Part(order[low:high], draws[low:high]), number)
+        parts = [_Part(order[low:high], draws[low:high]) for low, high in zip(edges[start:-1], edges[start + 1 :], strict=True)]
+        with closing(self._loaded(part.places for part in parts)) as batches:
+            for batch, part in zip(batches, parts, strict=True):
+                yield self._vary(batch, part, number)
 
     def in_order(self) -> Iterator[Batch]:
         """Every example once, in the order of `rows`, unvaried."""
-        for low in range(0, len(self._rows), self._batch_size):
-            yield self._load(np.arange(low, min(low + self._batch_size, len(self._rows))))
+        size = len(self._rows)
+        with closing(self._loaded(np.arange(low, min(low + self._batch_size, size)) for low in range(0, size, self._batch_size))) as batches:
+            yield from batches
+
+    def _loaded(self, parts: Iterable[Integers]) -> Generator[Batch, None, None]:
+        """The batches of several parts, loaded ahead where that can pay."""
+        batches = (self._load(part) for part in parts)
+        return read_ahead(batches) if self._ahead else batches
 
     def _edges(self) -> list[int]:
         """Where each batch of an epoch begins, and the end."""
@@ -145,14 +157,21 @@ class Batches:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device, non_blocking=True)
 
     def _vary(self, batch: Batch, part: _Part, epoch: int) -> Batch:
-        """The batch after the augmentation of each input, which sees the tensors of this input alone."""
+        """The batch after the augmentation of each input, which sees the tensors of this input alone.
+
+        Where several inputs mix examples, each says what its part of an example is a mixture of: the target is their mean. Inputs that
+        mix at the same place of their lists draw the same partners and shares.
+        """
         draw = Draw(self._seed, epoch, part.draws, self._soft)
         owners = tensor_names(self._preprocessors)
+        inputs, mixed = dict(batch.inputs), []
         for name, vary in self._augment.items():
             own = {key: tensor for key, tensor in batch.inputs.items() if owners[key] == name}
             varied = vary(Batch(own, batch.targets, batch.weights), draw)
-            batch = Batch({**batch.inputs, **varied.inputs}, varied.targets, varied.weights)
-        return batch
+            inputs |= varied.inputs
+            if varied.targets is not None and varied.targets is not batch.targets:
+                mixed.append(varied.targets)
+        return Batch(inputs, torch.stack(mixed).mean(0) if mixed else batch.targets, batch.weights)
 
 
 def _occurrences(places: Integers) -> Integers:

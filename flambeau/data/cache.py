@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flambeau.data.examples import Source
-from flambeau.data.reading import Reading, Stamp, content_hash, examine, stamp_of
+from flambeau.data.reading import Reading, Stamp, content_hash, examine_all, stamp_of
 from flambeau.data.store import SUFFIX, Rows, Store, Writer, new_store, open_store, tidy
 from flambeau.errors import DataError, DeviceError, Notice
 from flambeau.inputs.input import Input
@@ -31,8 +31,10 @@ from flambeau.storage import cache_home, disk_error, sync_folder
 from flambeau.types import Array
 from flambeau.version import __version__
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes when what is kept for each example changes."""
+TOGETHER = 256
+"""Arrays in memory that are read by one call."""
 
 Progress = Callable[[int, int], None]
 """Takes how many examples are done, and how many there are."""
@@ -143,6 +145,8 @@ class _Known:
         if isinstance(value, Path):
             file = (str(value), stamp_of(value))
             return before if before < len(self) and self._files[before] == file else self._by_stamp.get(file)
+        if self.store is None:
+            return None
         digest = content_hash(value)
         return before if before < len(self) and self._hashes[before] == digest else self._by_hash.get(digest)
 
@@ -166,14 +170,15 @@ class _Known:
         return None if row is None else self.reading(row)
 
 
-def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: Input, known: _Known) -> Iterator[Reading]:
-    """What became of each value, in order; a few are read ahead on all cores, so the memory stays bounded."""
+def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: Input, known: _Known) -> Iterator[list[Reading]]:
+    """What became of the values, some at a time and in order; a few are read ahead on all cores, so the memory stays bounded."""
     threads = len(os.sched_getaffinity(0))
-    waiting: deque[Future[Reading] | Reading] = deque()
+    waiting: deque[Future[list[Reading]] | list[Reading]] = deque()
     with ThreadPoolExecutor(threads, "reading") as pool:
         try:
-            for value, row in zip(values, matches, strict=True):
-                waiting.append(pool.submit(examine, value, chosen, known.by_hash) if row is None else known.reading(row))
+            for some in _portions(values, matches):
+                row = matches[some.start]
+                waiting.append(pool.submit(examine_all, values[some], chosen, known.by_hash) if row is None else [known.reading(row)])
                 if len(waiting) > 4 * threads:
                     yield _result(waiting.popleft())
             while waiting:
@@ -182,21 +187,33 @@ def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: I
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(one: Future[Reading] | Reading) -> Reading:
-    return one.result() if isinstance(one, Future) else one
+def _portions(values: Sequence[object], matches: Sequence[int | None]) -> Iterator[slice]:
+    """What is read by one call: a file, or TOGETHER arrays that are in memory and new."""
+    low = 0
+    while low < len(values):
+        high = low + 1
+        while high < min(low + TOGETHER, len(values)) and all(matches[row] is None and isinstance(values[row], np.ndarray) for row in (low, high)):
+            high += 1
+        yield slice(low, high)
+        low = high
 
 
-def _write(writer: Writer, values: Sequence[object], readings: Iterator[Reading], chosen: Input, progress: Callable[[int], None]) -> None:
+def _result(some: Future[list[Reading]] | list[Reading]) -> list[Reading]:
+    return some.result() if isinstance(some, Future) else some
+
+
+def _write(writer: Writer, values: Sequence[object], readings: Iterator[list[Reading]], chosen: Input, progress: Callable[[int], None]) -> None:
     """Writes the array of each reading, then the index with all the rest."""
     spec = chosen.spec
     nothing = np.zeros([size or 0 for size in spec.shape], spec.dtype)
     facts: list[Reading] = []
     shapes: list[tuple[int, ...]] = []
-    for reading in readings:
-        array = nothing if reading.array is None else reading.array
-        writer.add(array)
-        shapes.append(array.shape)
-        facts.append(replace(reading, array=None))
+    for some in readings:
+        for reading in some:
+            array = nothing if reading.array is None else reading.array
+            writer.add(array)
+            shapes.append(array.shape)
+            facts.append(replace(reading, array=None))
         progress(len(facts))
     errors = {row: reading.error for row, reading in enumerate(facts) if reading.error}
     writer.finish({

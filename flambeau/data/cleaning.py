@@ -143,10 +143,12 @@ def _clusters(size: int, groups: Sequence[list[int]], usable: Integers, cache: C
         pairs, distances = close_pairs(fingerprints[single])
         pairs = single[pairs]
 
-    def is_alike(one: int, other: int) -> bool:
-        return all(chosen.is_alike(cache.rows[name][one], cache.rows[name][other]) for name, chosen in inputs.items())
+    def are_alike(pairs: Integers) -> npt.NDArray[np.bool_]:
+        ones, others = pairs.T
+        answers = [chosen.alike(cache.rows[name][ones], cache.rows[name][others]) for name, chosen in inputs.items()]
+        return np.asarray(np.logical_and.reduce(answers))
 
-    return cluster(size, equal, pairs, distances, is_alike)
+    return cluster(size, equal, pairs, distances, are_alike)
 
 
 def _one_of_each(usable: Integers, clusters: Integers, doubtful: set[int], given: Sequence[str | None] | None) -> Integers:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 Fingerprints = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
 
 NEAR = 6
 """Fingerprints with up to so many different bits of 64 are worth a comparison. Of 295 photos of hand signs and their copies
@@ -20,6 +21,8 @@ MAX_FOUND, MIN_FOUND = 4, 100_000
 """Close pairs that are collected within one band, for each example or in all: enough to link any number of copies to one set."""
 MAX_TRIES = 32
 """Comparisons of one example with others that turn out not to be alike."""
+TOGETHER = 1024
+"""Candidates that are compared at once. Some of them turn out to be settled by the others: a little work for nothing, the same result."""
 MIN_CHAIN, CHAIN_SHARE = 50, 0.05
 """A set of more examples than both is taken for a chain of merely similar ones, and is cut."""
 
@@ -90,7 +93,7 @@ class Sets:
         return np.array([self.find(member) for member in range(len(self._parent))], np.int64)
 
 
-def cluster(size: int, equal: Integers, pairs: Integers, distances: Integers, is_alike: Callable[[int, int], bool]) -> tuple[Integers, int]:
+def cluster(size: int, equal: Integers, pairs: Integers, distances: Integers, are_alike: Callable[[Integers], Flags]) -> tuple[Integers, int]:
     """Pairs of examples -> the cluster of each (the smallest example in it), and how many sets were cut as chains.
 
     Args:
@@ -98,22 +101,29 @@ def cluster(size: int, equal: Integers, pairs: Integers, distances: Integers, is
         equal: (pairs, 2) examples with the same content.
         pairs: (pairs, 2) candidates, nearest first.
         distances: (pairs,) how far apart they are.
-        is_alike: whether a candidate is a copy indeed; not asked where nearer pairs have joined the two already.
+        are_alike: which of several candidates (candidates, 2) are copies indeed; hardly asked where nearer pairs have joined the two already.
     """
     sets = Sets(size)
     for one, other in equal.tolist():
         sets.join(one, other)
     tries = [0] * size
     kept: list[tuple[int, int, int]] = []
-    for (one, other), distance in zip(pairs.tolist(), distances.tolist(), strict=True):
-        if sets.find(one) == sets.find(other) or max(tries[one], tries[other]) >= MAX_TRIES:
-            continue
-        if is_alike(one, other):
-            sets.join(one, other)
-            kept.append((one, other, distance))
-        else:
-            tries[one] += 1
-            tries[other] += 1
+
+    def matters(one: int, other: int) -> bool:
+        return max(tries[one], tries[other]) < MAX_TRIES and sets.find(one) != sets.find(other)
+
+    for low in range(0, len(pairs), TOGETHER):
+        open_ones = [place for place, (one, other) in enumerate(pairs[low : low + TOGETHER].tolist(), low) if matters(one, other)]
+        alike = are_alike(pairs[open_ones]).tolist() if open_ones else []
+        for (one, other), distance, is_alike in zip(pairs[open_ones].tolist(), distances[open_ones].tolist(), alike, strict=True):
+            if not matters(one, other):
+                continue
+            if is_alike:
+                sets.join(one, other)
+                kept.append((one, other, distance))
+            else:
+                tries[one] += 1
+                tries[other] += 1
     return _cut_chains(size, equal, kept, sets.names())
 
 

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias, overload
+from typing import IO, Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -70,13 +70,18 @@ Rows: TypeAlias = Array | Ragged
 """Row number -> array; row numbers -> several arrays."""
 
 
-def take(rows: Rows, wanted: npt.NDArray[np.int64]) -> list[Array]:
-    """Several rows in the order that is asked for, read from the disk in the order in which they lie there."""
+def take(rows: Rows, wanted: npt.NDArray[np.int64]) -> Sequence[Array]:
+    """Several rows in the order that is asked for, read from the disk in the order in which they lie there; of one size: one array."""
     order = np.argsort(wanted, kind="stable")
-    found = rows[wanted[order]]
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-    return [found[place] for place in places]
+    found: Any = [None] * len(wanted) if isinstance(rows, Ragged) else np.empty((len(wanted), *rows.shape[1:]), rows.dtype)
+    for place, row in zip(order.tolist(), wanted[order].tolist(), strict=True):
+        found[place] = rows[row]
+    return found  # type: ignore[no-any-return]
+
+
+def num_bytes(rows: Rows) -> int:
+    """What all rows would take in the memory."""
+    return rows.flat.nbytes if isinstance(rows, Ragged) else rows.nbytes
 
 
 class Writer:

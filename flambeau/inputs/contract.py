@@ -44,6 +44,8 @@ def check_input(given: Input, values: Sequence[object], hostile: Sequence[object
     arrays = [settled.read(value) for value in values]
     for array in arrays:
         _promise(_fits(array, settled.spec), given, f"read gives {settled.spec}, not {array.shape} {array.dtype}")
+    together = settled.read_together(values)
+    _promise(together is None or all(map(np.array_equal, together, arrays)), settled, "values read together are as each read alone")
     _check_likeness(settled, arrays)
     _check_hostile(settled, hostile)
     _check_preprocessor(settled, settled.fit(iter(arrays)), values, arrays)
@@ -56,6 +58,10 @@ def _check_likeness(settled: Input, arrays: Sequence[Array]) -> None:
         _promise(mark is None or 0 <= mark < 2**64, settled, "a fingerprint has 64 bits")
         _promise(settled.is_alike(array, array.copy()), settled, "a value is like itself")
         _promise(isinstance(settled.is_blank(array), bool), settled, "is_blank answers true or false")
+    marks = [(settled.is_blank(array), settled.fingerprint(array)) for array in arrays]
+    _promise(settled.marks(arrays) == marks, settled, "the marks of many are those of each")
+    pairs = [settled.is_alike(array, arrays[0]) for array in arrays]
+    _promise(settled.alike(arrays, [arrays[0]] * len(arrays)).tolist() == pairs, settled, "many pairs are alike as each of them is")
 
 
 def _check_hostile(settled: Input, hostile: Sequence[object]) -> None:

@@ -169,6 +169,19 @@ class ImageInput(Input):
         """Whether the picture is one colour, give or take two grey levels."""
         return likeness.is_blank(_as_uint8(array))
 
+    def read_together(self, values: Sequence[object]) -> Array | None:
+        """Arrays that are pictures of the wanted size already -> (values, channels, height, width) uint8."""
+        return self.reading.read_together(values)
+
+    def marks(self, arrays: Sequence[Array]) -> list[tuple[bool, int | None]]:
+        """`is_blank` and `fingerprint` of each."""
+        pixels = _as_uint8(np.asarray(arrays))
+        return list(zip(likeness.are_blank(pixels).tolist(), likeness.fingerprints(pixels).tolist(), strict=True))
+
+    def alike(self, ones: Sequence[Array], others: Sequence[Array]) -> npt.NDArray[np.bool_]:
+        """`is_alike` of each pair."""
+        return likeness.alike(_as_uint8(np.asarray(ones)), _as_uint8(np.asarray(others)))
+
     def variations(self) -> list[str]:
         """Each augmentation step and how far it goes: "rotate 10"."""
         return [" ".join([step.name, *(f"{value:g}" for value in step.model_dump().values())]) for step in self.augment or ()]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from flambeau.config import Config
 from flambeau.types import MASK, Array, Example, TensorSpec
@@ -98,6 +99,20 @@ class Input(_Reader, ABC):
         """Whether there is nothing to learn from this value: one colour, silence, no words."""
         return False
 
+    def read_together(self, values: Sequence[object]) -> Array | None:
+        """Several values -> what `read` gives for each, stacked, where that is quicker than one by one; None where it is not, or where one
+        of them may not be readable.
+        """
+        return None
+
+    def marks(self, arrays: Sequence[Array]) -> list[tuple[bool, int | None]]:
+        """`is_blank` and `fingerprint` of each array; a modality that works on many at once does it quicker."""
+        return [(self.is_blank(array), self.fingerprint(array)) for array in arrays]
+
+    def alike(self, ones: Sequence[Array], others: Sequence[Array]) -> npt.NDArray[np.bool_]:
+        """`is_alike` of each pair; likewise."""
+        return np.array([self.is_alike(one, other) for one, other in zip(ones, others, strict=True)], np.bool_)
+
     def variations(self) -> list[str]:
         """What varies the training examples, a few words each, for the plan."""
         return []
@@ -152,7 +167,9 @@ class Preprocessor(_Reader, ABC):
 
     def collate(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Encoded values -> the tensors of one batch, by suffix. Values of different lengths are padded with zeros behind their end."""
-        return padded(arrays) if None in self.spec.shape else {"": np.stack(arrays)}
+        if None in self.spec.shape:
+            return padded(arrays)
+        return {"": arrays if isinstance(arrays, np.ndarray) else np.stack(arrays)}
 
     @abstractmethod
     def module(self) -> nn.Module:

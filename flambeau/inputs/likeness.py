@@ -6,15 +6,17 @@ of the same series.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 """(channels, height, width)."""
+Floats = npt.NDArray[np.float64]
 
 SIDE = 32
-"""Pictures are compared at this height and width."""
+"""Pictures are compared at this height and width at most."""
 NEAR = 8
 """Fingerprints that differ in at most so many bits are worth a comparison."""
 ALIKE = 5.0
@@ -26,6 +28,8 @@ FAINT = 12.0
 """Standard deviation below which the contrast is not raised any more: it would only magnify noise."""
 BLANK = 2
 """Grey levels around the middle within which a picture counts as one colour."""
+ROUNDED = 6
+"""Decimals of a frequency (up to 10**5) that count: what is beyond them depends on the order of the additions."""
 
 _POSITIONS = np.arange(SIDE)
 _COSINES = np.cos(np.pi * (2 * _POSITIONS + 1) * _POSITIONS[:9, None] / (2 * SIDE))
@@ -33,36 +37,69 @@ _COSINES = np.cos(np.pi * (2 * _POSITIONS + 1) * _POSITIONS[:9, None] / (2 * SID
 
 
 def fingerprint(pixels: Pixels) -> int:
-    """64 bits that differ in few places (Hamming) for pictures that look alike.
+    """64 bits that differ in few places (Hamming) for pictures that look alike."""
+    return int(fingerprints(pixels[None])[0])
+
+
+def fingerprints(pixels: Pixels) -> npt.NDArray[np.uint64]:
+    """Pictures (batch, channels, height, width) -> the fingerprint of each.
 
     Each bit says whether one of the lowest frequencies, the mean left out, is above their median.
     Source: perceptual hash; Zauner: Implementation and Benchmarking of Perceptual Image Hash Functions, 2010.
     """
-    frequencies = _COSINES @ _reduced(pixels).mean(0) @ _COSINES.T
-    low = frequencies.ravel()[1:65]
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+    height, width = pixels.shape[2:]
+    grey = pixels[:, 0].astype(np.float64) if pixels.shape[1] == 1 else pixels.sum(1, dtype=np.float64)
+    frequencies = _frequencies(height) @ (grey @ _frequencies(width).T)
+    low = frequencies.reshape(len(pixels), -1)[:, 1:65].round(ROUNDED)  # so that a picture's bits do not depend on its batch
+    bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
+    return bits.view(">u8")[:, 0].astype(np.uint64)
 
 
 def is_alike(one: Pixels, other: Pixels) -> bool:
-    """Whether two pictures of the same number of channels are the same photo."""
-    return one.shape[0] == other.shape[0] and float(np.abs(_plain(one) - _plain(other)).mean()) < ALIKE
+    """Whether two pictures are the same photo."""
+    return one.shape[0] == other.shape[0] and bool(alike(one[None], other[None])[0])
+
+
+def alike(ones: Pixels, others: Pixels) -> npt.NDArray[np.bool_]:
+    """Two batches (batch, channels, height, width) of equally many channels -> whether each picture is the same photo as its partner."""
+    difference = _plain(ones)
+    difference -= _plain(others)
+    return np.asarray(np.abs(difference, out=difference).mean((1, 2, 3)) < ALIKE)
 
 
 def is_blank(pixels: Pixels) -> bool:
     """Whether every channel is one level, give or take BLANK."""
-    flat = pixels.reshape(pixels.shape[0], -1)
-    return bool((np.ptp(flat, axis=1) <= 2 * BLANK).all())
+    return bool(are_blank(pixels[None])[0])
+
+
+def are_blank(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """As `is_blank`, of each picture of a batch (batch, channels, height, width)."""
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    return np.asarray((np.ptp(flat, axis=2) <= 2 * BLANK).all(1))
 
 
 def _plain(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """(channels, SIDE, SIDE) with mean 0 and standard deviation SPREAD over all channels together, so that colour still counts."""
-    reduced = _reduced(pixels)
-    reduced = reduced - reduced.mean()
-    gain = np.float32(SPREAD / max(float(reduced.std()), FAINT))
-    return np.asarray(reduced * gain)
+    """(batch, channels, SIDE, SIDE) at most, with mean 0 and standard deviation SPREAD over all channels together, so that colour still counts."""
+    height, width = pixels.shape[2:]
+    reduced = pixels.astype(np.float32)
+    if width > SIDE:
+        reduced = reduced @ _shares(width).T.astype(np.float32)
+    if height > SIDE:
+        reduced = _shares(height).astype(np.float32) @ reduced
+    reduced -= reduced.mean((1, 2, 3), keepdims=True)
+    reduced *= SPREAD / np.maximum(reduced.std((1, 2, 3), keepdims=True), FAINT)
+    return np.asarray(reduced)
 
 
-def _reduced(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """(channels, height, width) -> (channels, SIDE, SIDE), each new pixel the mean of the old ones that it covers."""
-    size = (SIDE, SIDE)
-    return np.stack([np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BOX), np.float32) for channel in pixels])
+@lru_cache(64)
+def _shares(size: int) -> Floats:
+    """(SIDE, size): what each old pixel has in the mean that becomes a new one, by how much of it the new one covers."""
+    edges = np.arange(SIDE + 1) * size / SIDE
+    covered = np.clip(edges[:, None] - np.arange(size), 0, 1)
+    return np.asarray(np.diff(covered, axis=0) * SIDE / size)
+
+
+@lru_cache(64)
+def _frequencies(size: int) -> Floats:
+    """(9, size): the lowest frequencies of a side of so many pixels, after it was reduced to SIDE."""
+    return np.asarray(_COSINES @ _shares(size))

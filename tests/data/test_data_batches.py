@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,11 +15,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flambeau.data.ahead import read_ahead
 from flambeau.data.batches import Batches
 from flambeau.data.cache import encode
 from flambeau.data.config import DataConfig
 from flambeau.data.source import open_source
 from flambeau.inputs.augment import Draw
+from flambeau.inputs.augment.pictures import Pictures
+from flambeau.inputs.augment.steps import Cutmix, Flip, Mixup
 from flambeau.inputs.input import Preprocessor
 from flambeau.types import Array, Batch, TensorSpec
 
@@ -190,3 +194,35 @@ def test_from_the_cache_with_ragged_rows(tmp_path: Path, letters: Any, pixels: A
     batch.inputs["word2"] += 1  # a batch is the step's own: the cache behind it cannot be written
     list(batches.epoch(0))
     assert seen == [{"word", "word.mask"}, {"word2"}]
+
+
+def test_batches_loaded_ahead_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = [values(batch) for batch in make(50).epoch(1, 3)], [values(batch) for batch in make(50).in_order()]
+    monkeypatch.setattr("flambeau.data.batches.memory", lambda: 0)
+    used: list[object] = []
+    monkeypatch.setattr("flambeau.data.batches.read_ahead", lambda items: used.append(items) or read_ahead(items))
+    assert ([values(batch) for batch in make(50).epoch(1, 3)], [values(batch) for batch in make(50).in_order()]) == at_once
+    assert len(used) == 2
+    epoch = make(50).epoch(1)
+    next(epoch)
+    epoch.close()
+    assert not any(thread.name.startswith("ahead") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("step", ["mixup", "cutmix"])
+def test_two_inputs_that_mix_blend_the_targets_once(step: str) -> None:
+    size = 12
+    pictures = np.zeros((size, size, 8, 8), np.uint8)
+    pictures[np.arange(size), np.arange(size)] = 200  # channel k belongs to example k
+    one_step = Mixup(alpha=1) if step == "mixup" else Cutmix()
+    augment = {"left": Pictures((one_step,)), "right": Pictures((Flip(probability=0), one_step))}
+    both = {"left": Numbers(), "right": Numbers()}
+
+    def soft(targets: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(targets, size).float()
+
+    batches = Batches({"left": pictures, "right": pictures}, np.arange(size), np.arange(size), both, size, 3, augment, soft)
+    (batch,) = batches.epoch(1)
+    left, right = (batch.inputs[name].mean((2, 3)) / 200 for name in ("left", "right"))
+    torch.testing.assert_close(batch.targets, (left + right) / 2, rtol=0, atol=1e-5)
+    assert not torch.equal(left, right), "steps at different places of their lists draw their own numbers"

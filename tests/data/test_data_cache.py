@@ -216,7 +216,7 @@ def test_arrays_and_several_inputs(tmp_path: Path, digits: tuple[np.ndarray, np.
     source = open_source(DataConfig(), memory=memory)
     seen: list[tuple[int, int]] = []
     done = encode(source, {"one": pixels(), "two": pixels()}, tmp_path, lambda count, total: seen.append((count, total)))
-    assert (len(pixels.log), seen[0], seen[-1]) == (40, (1, 40), (40, 40))
+    assert (len(pixels.log), seen[0], seen[-1]) == (40, (20, 40), (40, 40))
     np.testing.assert_array_equal(done.rows["two"][:, 0], memory["two"])
     assert not done.facts.blank.any()  # one of the two pictures has something in it
     assert len(set(done.facts.sha256)) == 20

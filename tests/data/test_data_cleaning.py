@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from flambeau.data import duplicates
 from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
 from flambeau.data.config import DataConfig
@@ -137,7 +138,7 @@ def test_a_hundred_thousand_fingerprints_are_quick() -> None:
     prints[-500:] = prints[:500] ^ np.uint64(0b1000100000000000000000000000000000000000000001)
     start = time.process_time()
     pairs, distances = close_pairs(prints)
-    names, num_cut = cluster(len(prints), NONE, pairs, distances, lambda one, other: True)
+    names, num_cut = cluster(len(prints), NONE, pairs, distances, lambda asked: np.ones(len(asked), np.bool_))
     assert time.process_time() - start < 20
     assert (names[-500:] == np.arange(500)).all()
     assert num_cut == 0
@@ -148,15 +149,33 @@ def test_degenerate_fingerprints_stay_bounded(kinds: int) -> None:
     prints = np.random.default_rng(1).integers(0, 2**64, kinds, dtype=np.uint64)[np.arange(20_000) % kinds]
     asked: list[int] = []
 
-    def is_alike(one: int, other: int) -> bool:
-        asked.append(one)
-        return False
+    def none_alike(pairs: np.ndarray) -> np.ndarray:
+        asked.extend(pairs[:, 0].tolist())
+        return np.zeros(len(pairs), np.bool_)
 
     start = time.process_time()
-    names, _ = cluster(len(prints), NONE, *close_pairs(prints), is_alike)
+    names, _ = cluster(len(prints), NONE, *close_pairs(prints), none_alike)
     assert time.process_time() - start < 15
     assert (names == np.arange(len(prints))).all()
-    assert len(asked) <= 32 * len(prints)
+    assert len(asked) <= 33 * len(prints)
+
+
+@pytest.mark.parametrize("together", [1, 7, 1024])
+def test_candidates_compared_together_are_clustered_as_one_by_one(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = np.random.default_rng(2)
+    prints = dice.integers(0, 2**64, 60, dtype=np.uint64)[dice.integers(0, 60, 600)] ^ (np.uint64(1) << dice.integers(0, 64, 600).astype(np.uint64))
+    kinds = dice.integers(0, 9, 600)
+    pairs, distances = close_pairs(prints)
+    monkeypatch.setattr(duplicates, "TOGETHER", together)
+    names, _ = cluster(600, NONE, pairs, distances, lambda asked: kinds[asked[:, 0]] == kinds[asked[:, 1]])
+    tries, sets = [0] * 600, Sets(600)
+    for one, other in pairs.tolist():  # the plain way
+        if sets.find(one) != sets.find(other) and max(tries[one], tries[other]) < duplicates.MAX_TRIES:
+            if kinds[one] == kinds[other]:
+                sets.join(one, other)
+            else:
+                tries[one], tries[other] = tries[one] + 1, tries[other] + 1
+    assert (names == sets.names()).all() and max(tries) > 5 and len(np.unique(names)) < 500
 
 
 def test_a_chain_is_cut_where_it_is_weakest() -> None:
@@ -164,16 +183,16 @@ def test_a_chain_is_cut_where_it_is_weakest() -> None:
     pairs = np.stack([np.arange(199), np.arange(1, 200)], axis=1)
     distances = np.where(pairs[:, 1] % 20 == 0, 6, 2)
     order = np.argsort(distances, kind="stable")
-    names, num_cut = cluster(200, NONE, pairs[order], distances[order], lambda one, other: True)
+    names, num_cut = cluster(200, NONE, pairs[order], distances[order], lambda asked: np.ones(len(asked), np.bool_))
     assert num_cut == 1
     assert (names == np.arange(200) // 20 * 20).all()
-    whole, none_cut = cluster(40, NONE, pairs[:39], distances[:39], lambda one, other: True)
+    whole, none_cut = cluster(40, NONE, pairs[:39], distances[:39], lambda asked: np.ones(len(asked), np.bool_))
     assert (none_cut, set(whole)) == (0, {0})
 
 
 def test_equal_examples_are_never_parted() -> None:
     equal = np.array([(0, other) for other in range(1, 300)])
-    names, _ = cluster(300, equal, NONE, np.empty(0, np.int64), lambda one, other: False)
+    names, _ = cluster(300, equal, NONE, np.empty(0, np.int64), lambda asked: np.zeros(len(asked), np.bool_))
     assert set(names) == {0}
 
 

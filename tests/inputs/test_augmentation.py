@@ -12,9 +12,10 @@ import torch
 import torchvision.transforms.functional as vision
 
 from flambeau.inputs.augment import Draw, steps
-from flambeau.inputs.augment.colour import RGB_TO_YIQ, colour
-from flambeau.inputs.augment.geometry import affine_map, move
-from flambeau.inputs.augment.grain import blur, grain, rectangles
+from flambeau.inputs.augment import pictures as grouping
+from flambeau.inputs.augment.colour import RGB_TO_YIQ, colouring
+from flambeau.inputs.augment.geometry import affine_map, moving
+from flambeau.inputs.augment.grain import blur, graining, rectangles
 from flambeau.inputs.augment.mixing import partners, smaller_shares
 from flambeau.inputs.augment.pictures import STREAMS, Pictures
 from flambeau.inputs.image import ImageInput
@@ -37,6 +38,14 @@ def fixed(*numbers: float) -> Callable[[int], np.ndarray]:
 def pictures(batch: int, channels: int = 3, height: int = 20, width: int = 28) -> torch.Tensor:
     noise = np.random.default_rng(0).uniform(0, 255, (batch, channels, height, width))
     return torch.from_numpy(scipy.ndimage.gaussian_filter(noise, (0, 0, 2, 2)) * 3 % 255).float()
+
+
+def move(images: torch.Tensor, chosen: list[steps.Step], draws: list[Callable[[int], np.ndarray]]) -> torch.Tensor:
+    return moving(chosen, draws, *images.shape[2:])(images, slice(None))
+
+
+def colour(images: torch.Tensor, chosen: list[steps.Step], draws: list[Callable[[int], np.ndarray]]) -> torch.Tensor:
+    return colouring(chosen, draws, images.shape[1], len(images))(images, slice(None))
 
 
 def vary(augment: list[object], images: torch.Tensor, indices: object, epoch: int = 1) -> Batch:
@@ -186,7 +195,7 @@ def test_blur_is_scipys(sigma):
 
 def test_noise_is_normal_and_as_strong_as_drawn():
     images = torch.full((2, 3, 64, 64), 128.0)
-    noise = (grain(images, steps.Noise(std=20), lambda number: np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.3]][number])) - 128).numpy()
+    noise = (graining(steps.Noise(std=20), lambda number: np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.3]][number]))(images, slice(None)) - 128).numpy()
     assert abs(noise[0].std() - 10) < 0.3 and abs(noise[0].mean()) < 0.3
     assert scipy.stats.kstest(noise[0].ravel()[:2000] / 10, "norm").pvalue > 1e-3
     assert np.allclose(noise[1], -noise[0], atol=1e-4), "the sheet is turned over"
@@ -267,6 +276,16 @@ def test_an_example_is_varied_alike_in_any_batch_and_order():
     assert torch.equal(shuffled, together[order])
     for place in range(12):
         assert torch.equal(vary(ALL, images[place : place + 1], [place]).inputs["picture"], together[place : place + 1])
+
+
+@pytest.mark.parametrize("size", [(6, 9), (96, 64)])
+def test_pictures_in_groups_are_the_same_as_all_at_once(size, monkeypatch):
+    images = pictures(13, height=size[0], width=size[1])
+    together, apart = (
+        [monkeypatch.setattr(grouping, "GROUP", group), vary(ALL, images, range(13)).inputs["picture"]][1]
+        for group in (1 << 40, 5 * 4 * images[0].numel())
+    )
+    assert torch.equal(together, apart)
 
 
 def test_mixing_does_not_depend_on_the_order_of_the_batch():

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flambeau.inputs.augment.geometry import Numbers, Uniform, between
+from flambeau.inputs.augment.geometry import Change, Numbers, Uniform, between
 from flambeau.inputs.augment.steps import Brightness, Colour, Contrast, Step
 from flambeau.inputs.statistics import GREY_WEIGHTS
 
@@ -19,19 +19,21 @@ RGB_TO_YIQ = np.array([GREY_WEIGHTS, [0.5959, -0.2746, -0.3213], [0.2115, -0.522
 YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
-def colour(images: Tensor, steps: Sequence[Step], uniforms: Sequence[Uniform]) -> Tensor:
-    """Pictures (batch, channels, height, width), 0 to 255 -> the same with all steps applied in their order.
+def colouring(steps: Sequence[Step], uniforms: Sequence[Uniform], channels: int, number: int) -> Change:
+    """All steps in their order, on `number` pictures of levels 0 to 255. Levels beyond black or white are cut off once, at the end."""
+    on_pixels, on_means = mixes(steps, uniforms, channels, number)
+    by_contrast = any(isinstance(step, Contrast) for step in steps)
+    by_channel = channels > 1 and any(isinstance(step, Colour) for step in steps)
 
-    Levels beyond black or white are cut off once, at the end.
-    """
-    channels = images.shape[1]
-    on_pixels, on_means = mixes(steps, uniforms, channels, len(images))
-    gain, from_means = (torch.from_numpy(mix.astype(np.float32)).to(images.device) for mix in (on_pixels, on_means))
-    means = images.mean((2, 3)) if any(isinstance(step, Contrast) for step in steps) else images.new_zeros(len(images), channels)
-    offset = (from_means * means[:, None, :]).sum(2)[:, :, None, None]
-    if channels == 1 or not any(isinstance(step, Colour) for step in steps):
-        return torch.addcmul(offset, images, gain[:, :1, :1, None]).clamp_(0, 255)
-    return torch.stack([_weighted(images, gain[:, row]) for row in range(channels)], 1).add_(offset).clamp_(0, 255)
+    def change(images: Tensor, group: slice) -> Tensor:
+        gain, from_means = (torch.from_numpy(mix[group].astype(np.float32)).to(images.device) for mix in (on_pixels, on_means))
+        means = images.mean((2, 3)) if by_contrast else images.new_zeros(len(images), channels)
+        offset = (from_means * means[:, None, :]).sum(2)[:, :, None, None]
+        if not by_channel:
+            return torch.addcmul(offset, images, gain[:, :1, :1, None]).clamp_(0, 255)
+        return torch.stack([_weighted(images, gain[:, row]) for row in range(channels)], 1).add_(offset).clamp_(0, 255)
+
+    return change
 
 
 def _weighted(images: Tensor, weights: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from flambeau import randomness
-from flambeau.inputs.augment.geometry import Numbers, Uniform, between
+from flambeau.inputs.augment.geometry import Change, Numbers, Uniform, between
 from flambeau.inputs.augment.steps import Blur, Erase, Noise, Step
 
 GRAINY = (Blur, Noise, Erase)
@@ -23,15 +23,19 @@ MOST_OBLONG = 2.0
 """An erased rectangle is at most so many times as high as wide, or as wide as high, in shares of the picture's sides."""
 
 
-def grain(images: Tensor, step: Step, uniform: Uniform) -> Tensor:
-    """Pictures (batch, channels, height, width), 0 to 255 -> the same, blurred, noisy or with a hole."""
+def graining(step: Step, uniform: Uniform) -> Change:
+    """Pictures of levels 0 to 255 blurred, noisy or with a hole."""
     match step:
         case Blur(sigma=sigma):
-            return blur(images, sigma * uniform(0), math.ceil(3 * sigma))
+            sigmas, radius = sigma * uniform(0), math.ceil(3 * sigma)
+            return lambda images, group: blur(images, sigmas[group], radius)
         case Noise(std=std):
-            return noise(images, std * uniform(0) * np.where(uniform(1) < 0.5, -1, 1), uniform(2))
+            stds, places = std * uniform(0) * np.where(uniform(1) < 0.5, -1, 1), uniform(2)
+            return lambda images, group: noise(images, stds[group], places[group])
         case Erase(area=area, probability=probability):
-            return erase(images, np.where(uniform(0) < probability, area * uniform(1), 0), uniform)
+            areas = np.where(uniform(0) < probability, area * uniform(1), 0)
+            places = np.stack([uniform(number) for number in (2, 3, 4)])
+            return lambda images, group: erase(images, areas[group], *places[:, group])
     raise AssertionError(f"{step.name} is not here")
 
 
@@ -69,11 +73,11 @@ def _sheet(length: int) -> npt.NDArray[np.float32]:
     return np.asarray(normal, np.float32)
 
 
-def erase(images: Tensor, areas: Numbers, uniform: Uniform) -> Tensor:
-    """In each picture a rectangle of this share of the area (batch,) becomes the mean colour. Draws 2 to 4 shape and place it."""
-    oblong = MOST_OBLONG ** between(uniform(2), -0.5, 0.5)
+def erase(images: Tensor, areas: Numbers, shapes: Numbers, down: Numbers, across: Numbers) -> Tensor:
+    """In each picture a rectangle of this share of the area (batch,) becomes the mean colour; (batch,) numbers in [0, 1) shape and place it."""
+    oblong = MOST_OBLONG ** between(shapes, -0.5, 0.5)
     sides = np.minimum(1, np.sqrt(areas) * oblong), np.minimum(1, np.sqrt(areas) / oblong)
-    hole, _ = rectangles(images, sides[0], sides[1], uniform(3), uniform(4))
+    hole, _ = rectangles(images, sides[0], sides[1], down, across)
     return torch.where(hole, images.mean((2, 3), keepdim=True), images)
 
 

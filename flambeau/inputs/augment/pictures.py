@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from flambeau.inputs.augment import Draw
-from flambeau.inputs.augment.colour import COLOURING, colour
-from flambeau.inputs.augment.geometry import GEOMETRIC, Numbers, Uniform, move
-from flambeau.inputs.augment.grain import GRAINY, grain
+from flambeau.inputs.augment.colour import COLOURING, colouring
+from flambeau.inputs.augment.geometry import GEOMETRIC, Change, Numbers, Uniform, moving
+from flambeau.inputs.augment.grain import GRAINY, graining
 from flambeau.inputs.augment.mixing import MIXING, mix
 from flambeau.inputs.augment.steps import Step
 from flambeau.types import Batch
 
 STREAMS = 16
 """Random numbers that one step may draw for each example."""
+GROUP = 1 << 20
+"""Bytes of pictures, as floats, that a core takes through all stages before the next ones: they stay in its own cache. Small
+pictures all go together; large ones a few at a time."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,34 @@ class Pictures:
         return varied
 
     def _vary(self, images: Tensor, draw: Draw) -> Tensor:
-        images = images.float()
-        for kinds, apply in ((GEOMETRIC, move), (COLOURING, colour)):
-            if chosen := self._of(kinds):
-                images = apply(images, [step for _, step in chosen], [_uniform(draw, place) for place, _ in chosen])
-        for place, step in self._of(GRAINY):
-            images = grain(images, step, _uniform(draw, place))
-        return images
+        changes = self._changes(images, draw)
+        varied = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+        for group in _groups(images):
+            some = images[group].float()
+            for change in changes:
+                some = change(some, group)
+            varied[group] = some
+        return varied
+
+    def _changes(self, images: Tensor, draw: Draw) -> list[Change]:
+        """The stages that there are, with everything drawn."""
+        batch, channels, height, width = images.shape
+        stages: list[Change] = []
+        if moves := self._of(GEOMETRIC):
+            stages.append(moving([step for _, step in moves], [_uniform(draw, place) for place, _ in moves], height, width))
+        if colours := self._of(COLOURING):
+            stages.append(colouring([step for _, step in colours], [_uniform(draw, place) for place, _ in colours], channels, batch))
+        return stages + [graining(step, _uniform(draw, place)) for place, step in self._of(GRAINY)]
 
     def _of(self, kinds: tuple[type[Step], ...]) -> list[tuple[int, Step]]:
         return [(place, step) for place, step in enumerate(self.steps) if isinstance(step, kinds)]
+
+
+def _groups(images: Tensor) -> Iterator[slice]:
+    """Which pictures go through the stages together: all, on a device that computes most when it gets most."""
+    cores = torch.get_num_threads()
+    size = max(1, GROUP * cores // (4 * images[0].numel())) if images.device.type == "cpu" else len(images)
+    return (slice(low, min(low + size, len(images))) for low in range(0, len(images), size))
 
 
 def _uniform(draw: Draw, place: int) -> Uniform:
