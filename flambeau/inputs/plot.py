@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +44,7 @@ def _strip(channel: Curve, height: int) -> Grey:
 def _columns(samples: Curve) -> list[Curve]:
     """Samples -> those of each column of pixels and the next one, so that the line has no gaps."""
     edges = np.linspace(0, max(len(samples) - 1, 0), WIDTH + 1).astype(np.int64)
-    return [samples[low : high + 1] if len(samples) else np.zeros(1) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [samples[low : high + 1] if len(samples) else np.zeros(1) for low, high in pairwise(edges.tolist())]
 
 
 def _drawn(low: Curve, high: Curve, least: float, most: float, height: int) -> Grey:

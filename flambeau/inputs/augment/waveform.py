@@ -4,6 +4,7 @@ that is exported has nothing random in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -70,11 +71,11 @@ def _uniform(draw: Draw, place: int) -> Uniform:
 
 def sum_of(steps: list[tuple[Kind, Uniform]], amount: Callable[[Kind, Uniform], Numbers], size: int) -> Numbers:
     """(batch,) the amounts of several steps together; 0 without a step."""
-    return np.sum([np.zeros(size), *(amount(step, uniform) for step, uniform in steps)], 0)
+    return np.asarray(np.sum([np.zeros(size), *(amount(step, uniform) for step, uniform in steps)], 0))
 
 
 def _log_speed(step: Speed, uniform: Uniform) -> Numbers:
-    return np.log1p(step.by) * between(uniform(0), -1, 1)
+    return between(uniform(0), -1, 1) * math.log1p(step.by)
 
 
 def _shift(step: ShiftTime, uniform: Uniform) -> Numbers:
@@ -120,7 +121,8 @@ def filtered(samples: Tensor, equalisers: list[tuple[Equalise, Uniform]], masks:
             low, high = _span(mask.by, uniform(2 * number), uniform(2 * number + 1))
             share = scale / scale[-1]
             gains[(share >= low[:, None]) & (share < high[:, None])] = 0
-    return torch.fft.irfft(spectrum * torch.from_numpy(gains).to(samples.device), samples.shape[1])
+    moved: Tensor = torch.fft.irfft(spectrum * torch.from_numpy(gains).to(samples.device), samples.shape[1])
+    return moved
 
 
 def _lines(points: Numbers, bins: int) -> Numbers:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from flambeau.errors import DataError, ExtraMissing
+from flambeau.errors import DataError
+from flambeau.extras import need
 from flambeau.inputs.sound.resample import Signal
 from flambeau.inputs.sound.wav import FASTEST, MOST_CHANNELS, SLOWEST, read_wav
 from flambeau.types import Array
@@ -121,10 +122,9 @@ def _has_soundfile() -> bool:
 
 
 def _through_soundfile(data: bytes, kind: str, most_seconds: float) -> tuple[npt.NDArray[np.float32], int]:
-    try:
-        import soundfile
-    except (ImportError, OSError):  # OSError: its C library is missing
-        raise ExtraMissing("extra-missing", where="soundfile", need=kind, package="soundfile", extra="audio") from None
+    need("audio", kind)
+    import soundfile
+
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, channels = file.samplerate, file.channels

@@ -20,16 +20,16 @@ class Features(Named):
 
     mels: int = Field(40, ge=8, le=512)
     """Frequency bands, evenly spread over the mel scale (HTK's formula), triangles of height 1."""
-    frame: Milliseconds = 25.0
+    frame: Milliseconds = 32.0
     """Length of the piece of sound behind one column of the picture."""
-    hop: Milliseconds = 12.5
+    hop: Milliseconds = 16.0
     """From one column to the next."""
     lowest: float = Field(20.0, ge=0)
     """Hertz at which the lowest band begins."""
     highest: float | None = Field(None, gt=0)
     """Hertz at which the highest band ends; null: half the sampling rate."""
-    depth: float = Field(60.0, ge=10, le=120)
-    """Decibels: what is softer than so far below the loudest point of the clip counts as silence."""
+    depth: float = Field(40.0, ge=10, le=100)
+    """Decibels below the loudest point of the clip at which silence begins. More shows more of the noise in a recording."""
 
     @property
     @abstractmethod

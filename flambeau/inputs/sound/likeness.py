@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,7 +43,7 @@ def _coarse(clip: Clip) -> npt.NDArray[np.float64]:
     power = np.square(np.abs(np.fft.rfft(frames))).T
     edges = np.geomspace(LOWEST * FRAME, HIGHEST * FRAME, BANDS + 1)
     bins = np.arange(len(power))
-    bands = np.stack([power[(bins >= np.floor(low)) & (bins <= np.ceil(high))].mean(0) for low, high in zip(edges, edges[1:], strict=False)])
+    bands = np.stack([power[(bins >= np.floor(low)) & (bins <= np.ceil(high))].mean(0) for low, high in pairwise(edges)])
     spans = np.stack([part.mean(1) for part in np.array_split(bands, SPANS, 1)], 1)
     decibels = 10 * np.log10(spans + max(spans.max() * 1e-6, 1e-12))
     return np.asarray(decibels - decibels.mean())

@@ -45,11 +45,11 @@ def filters(mels: int, size: int, rate: int, lowest: float, highest: float) -> N
     bins = np.arange(size // 2 + 1) * rate / size
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    return np.maximum(0, np.minimum(rising, falling))
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)))
 
 
 def cosines(coefficients: int, mels: int) -> Numbers:
     """(coefficients, mels) the first rows of the orthonormal DCT-II. Source: Ahmed, Natarajan, Rao, IEEE Transactions on Computers, 1974."""
     rows = np.cos(np.pi * np.outer(np.arange(coefficients), np.arange(mels) + 0.5) / mels) * np.sqrt(2 / mels)
     rows[0] /= np.sqrt(2)
-    return rows
+    return np.asarray(rows)

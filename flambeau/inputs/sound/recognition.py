@@ -39,8 +39,9 @@ def _looks_like_sound(value: object) -> bool:
         return ending in ENDINGS if ending else _starts_like_sound(Path(value))
     if isinstance(value, bytes):
         return sniff(value[:PREFIX]) is not None
-    pair = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], np.ndarray) and isinstance(value[1], int | float | np.number)
-    return pair and not isinstance(value[1], bool)
+    if not isinstance(value, tuple) or len(value) != 2 or isinstance(value[1], bool):
+        return False
+    return isinstance(value[0], np.ndarray) and isinstance(value[1], int | float | np.number)
 
 
 def _starts_like_sound(path: Path) -> bool:
@@ -78,6 +79,6 @@ def decide(values: Sequence[object], trim: float | None, longest: float) -> Deci
         rates[rate] += 1
         lengths.append(len(signal if trim is None else trimmed(signal, rate, trim)) / rate)
     if not lengths:
-        raise errors[0] if errors else DataError("values-unseen")
+        raise errors[0] if errors else DataError("inputs-unseen")
     seconds = float(np.quantile(lengths, COVERED, method="higher"))
     return Decisions(min(max(rates, key=lambda rate: (rates[rate], rate)), HIGHEST), min(longest, math.ceil(seconds / STEP) * STEP))

@@ -51,7 +51,7 @@ def measured(arrays: Iterable[Array], features: Features, rate: int) -> RowStati
             sums += rows.sum((0, 2))
             squares += np.square(rows).sum((0, 2))
     if number == 0:
-        raise DataError("values-unseen")
+        raise DataError("inputs-unseen")
     mean = sums / number
     std = np.sqrt(np.maximum(squares / number - mean**2, 0))
     return RowStatistics(mean=tuple(mean.tolist()), std=tuple(np.maximum(std, LEAST_STD).tolist()))
