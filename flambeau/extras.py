@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from flambeau.errors import ExtraMissing
 
-NEEDED = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "demo": ("sklearn",)}
+NEEDED = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "audio": ("soundfile",), "demo": ("sklearn",)}
 """Modules of each extra."""
 
 

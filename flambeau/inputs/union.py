@@ -6,15 +6,17 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from flambeau.inputs.audio import AudioInput, AudioPreprocessor
 from flambeau.inputs.image import ImageInput, ImagePreprocessor
 from flambeau.inputs.input import Input
+from flambeau.inputs.sequence import SequenceInput, SequencePreprocessor
 from flambeau.inputs.table import TableInput, TablePreprocessor
 
-INPUTS: tuple[type[Input], ...] = (ImageInput, TableInput)
+INPUTS: tuple[type[Input], ...] = (ImageInput, AudioInput, SequenceInput, TableInput)
 """In the order in which a column is offered to them."""
 
-AnyInput: TypeAlias = Annotated[ImageInput | TableInput, Field(discriminator="type")]
+AnyInput: TypeAlias = Annotated[ImageInput | AudioInput | SequenceInput | TableInput, Field(discriminator="type")]
 """Recipe side, told apart by `type`."""
 
-AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | TablePreprocessor, Field(discriminator="type")]
+AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | AudioPreprocessor | SequencePreprocessor | TablePreprocessor, Field(discriminator="type")]
 """Fitted side, told apart by `type`."""

@@ -59,14 +59,14 @@ def noise(images: Tensor, stds: Numbers, places: Numbers) -> Tensor:
     than new ones and depends on nothing but the draw. A negative std turns the sheet over.
     """
     size = images[0].numel()
-    windows = torch.from_numpy(_sheet(SHEET + size)).to(images.device).unfold(0, size, 1)
+    windows = torch.from_numpy(sheet(SHEET + size)).to(images.device).unfold(0, size, 1)
     starts = torch.from_numpy((places * SHEET).astype(np.int64)).to(images.device)
     grains = windows[starts].view(images.shape)
     return torch.addcmul(images, grains, _per_picture(stds, images)).clamp_(0, 255)
 
 
 @cache
-def _sheet(length: int) -> npt.NDArray[np.float32]:
+def sheet(length: int) -> npt.NDArray[np.float32]:
     """Normal numbers, always the same. Source: Box, Muller, Annals of Mathematical Statistics, 1958."""
     first, second = randomness.uniform(0, np.arange(length), 1), randomness.uniform(0, np.arange(length), 2)
     normal = np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)

@@ -1,0 +1,1 @@
+"""Sound on the host side: decode, resample, cut to length. No torch."""
