@@ -6,7 +6,12 @@ from importlib.util import find_spec
 
 from flambeau.errors import ExtraMissing
 
-NEEDED = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "demo": ("sklearn",)}
+NEEDED = {
+    "train": ("torch", "onnx", "onnxscript"),
+    "zoo": ("torchvision", "timm"),
+    "demo": ("sklearn",),
+    "text": ("tokenizers", "rjieba", "stopwordsiso"),
+}
 """Modules of each extra."""
 
 

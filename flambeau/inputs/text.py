@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -179,10 +179,18 @@ class TextInput(Input):
         named = isinstance(self.stop_words, str)
         return cleaned(stop_words_of(str(self.stop_words)) if named else words_in(Path(self.stop_words)), clean)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As every copy, without what was worked out from the old fields."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("reading", None)
+        return copied
+
     @cached_property
     def reading(self) -> TextReading:
         """The part that turns a raw value into an array."""
-        assert self.segment is not None and isinstance(self.dictionary, tuple) and isinstance(self.stop_words, tuple), "only a resolved input can read"
+        assert self.segment is not None and isinstance(self.dictionary, tuple) and isinstance(self.stop_words, tuple), (
+            "only a resolved input can read"
+        )
         return TextReading(
             clean=self.clean,
             segment=self.segment,
@@ -238,8 +246,8 @@ class TextInput(Input):
         return likeness.is_alike(one.astype(np.uint8, copy=False), other.astype(np.uint8, copy=False))
 
     def is_blank(self, array: Array) -> bool:
-        """Whether no word is left, or only signs."""
-        return not any(map(str.isalnum, as_text(array)))
+        """Whether no word is left."""
+        return array.size == 0
 
     def describe(self) -> list[str]:
         """The language, how texts are cut, and how many words of each count."""

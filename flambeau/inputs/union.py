@@ -9,12 +9,13 @@ from pydantic import Field
 from flambeau.inputs.image import ImageInput, ImagePreprocessor
 from flambeau.inputs.input import Input
 from flambeau.inputs.table import TableInput, TablePreprocessor
+from flambeau.inputs.text import TextInput, TextPreprocessor
 
-INPUTS: tuple[type[Input], ...] = (ImageInput, TableInput)
+INPUTS: tuple[type[Input], ...] = (ImageInput, TableInput, TextInput)
 """In the order in which a column is offered to them."""
 
-AnyInput: TypeAlias = Annotated[ImageInput | TableInput, Field(discriminator="type")]
+AnyInput: TypeAlias = Annotated[ImageInput | TableInput | TextInput, Field(discriminator="type")]
 """Recipe side, told apart by `type`."""
 
-AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | TablePreprocessor, Field(discriminator="type")]
+AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | TablePreprocessor | TextPreprocessor, Field(discriminator="type")]
 """Fitted side, told apart by `type`."""

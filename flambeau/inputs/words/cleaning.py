@@ -20,7 +20,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u20
 """Soft hyphen, zero-width space, marks of direction. Joiners stay: emoji, Persian and Indian scripts need them."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<![^<>]*>|<\?[^<>]*>")
-_HIDDEN = (("<!--", "-->"), ("<script", "</script"), ("<style", "</style"))
+_HIDDEN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
 """What a page does not show: from the one mark to the other."""
 _LINK = re.compile("(?:https?://|ftp://|www\\.)[^\\s<>\"'\u3000-\u303f\u3400-\u9fff\uff00-\uffef]+", re.IGNORECASE)
 """Web addresses in Chinese texts end where Chinese begins."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flambeau import randomness
-
 Bytes = npt.NDArray[np.uint8]
 """(bytes,) of a text in UTF-8."""
 
@@ -17,15 +15,17 @@ ALIKE = 0.8
 MOST = 4096
 """Windows of a text that count, from its beginning."""
 
-_POWERS = np.uint64(0x100000001B3) ** np.arange(WINDOW, dtype=np.uint64)
+_FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+"""Odd factors that spread a number over its bits, as SplitMix64 does."""
 
 
 def fingerprint(text: Bytes) -> int:
     """64 bits that differ in few places (Hamming) for texts that have most of their windows in common.
 
+    Each window counts once: a row of dots is no text.
     Source: Charikar, Similarity Estimation Techniques from Rounding Algorithms, STOC 2002 (simhash).
     """
-    bits = np.unpackbits(randomness.bits(_windows(text)).view(np.uint8)).reshape(-1, 64)
+    bits = np.unpackbits(np.unique(_windows(text)).view(np.uint8)).reshape(-1, 64)
     return int.from_bytes(np.packbits(2 * bits.sum(0, dtype=np.int64) > len(bits)).tobytes(), "big")
 
 
@@ -43,10 +43,14 @@ def _may_be_alike(one: int, other: int) -> bool:
     return short >= ALIKE / 2 * long
 
 
-def _windows(text: Bytes) -> npt.NDArray[np.int64]:
-    """Each window of the text as one number; a text shorter than a window is one window."""
+def _windows(text: Bytes) -> npt.NDArray[np.uint64]:
+    """Each window of the text as one number whose bits are as good as random; a text shorter than a window is one window."""
     if len(text) < WINDOW:
         text = np.pad(text, (0, WINDOW - len(text)))
-    views = np.lib.stride_tricks.sliding_window_view(text[: MOST + WINDOW - 1], WINDOW)
-    with np.errstate(over="ignore"):
-        return (views.astype(np.uint64) * _POWERS).sum(1, dtype=np.uint64).view(np.int64)
+    text = np.ascontiguousarray(text[: MOST + WINDOW - 1])
+    views = np.lib.stride_tricks.as_strided(text, (len(text) - WINDOW + 1, WINDOW), (1, 1))
+    mixed = np.ascontiguousarray(views).view(np.uint64)[:, 0] * _FIRST
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= _SECOND
+    mixed ^= mixed >> np.uint64(29)
+    return mixed

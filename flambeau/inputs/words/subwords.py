@@ -90,12 +90,13 @@ def trained(texts: Iterable[str], model: Literal["bpe", "unigram"], size: int) -
     need("text", "segment: subwords")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    if model == "bpe":
-        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
-        trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=LEAST_COUNT, special_tokens=SPECIAL, show_progress=False)
-    else:
-        tokenizer = Tokenizer(models.Unigram())
-        trainer = trainers.UnigramTrainer(vocab_size=size, special_tokens=SPECIAL, unk_token=SPECIAL[UNKNOWN], show_progress=False)
+    is_bpe = model == "bpe"
+    trainer = (
+        trainers.BpeTrainer(vocab_size=size, min_frequency=LEAST_COUNT, special_tokens=SPECIAL, show_progress=False)
+        if is_bpe
+        else trainers.UnigramTrainer(vocab_size=size, special_tokens=SPECIAL, unk_token=SPECIAL[UNKNOWN], show_progress=False)
+    )
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]) if is_bpe else models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.train_from_iterator(texts, trainer)

@@ -69,8 +69,8 @@ def read_vectors(path: Path, words: Sequence[str], seed: int = 0) -> tuple[npt.N
 
 def _matrix(rows: dict[int, npt.NDArray[np.float32]], size: int, dim: int, seed: int) -> npt.NDArray[np.float32]:
     known = np.stack(list(rows.values()))
-    uniform = randomness.uniform(seed, np.arange(size)[:, None], np.arange(dim)) - 0.5
-    matrix = (uniform * np.sqrt(12) * float(known.std())).astype(np.float32)
+    spread = float(known.std()) * np.sqrt(12)
+    matrix = np.asarray((randomness.uniform(seed, np.arange(size)[:, None], np.arange(dim)) - 0.5) * spread, np.float32)
     matrix[0] = 0
     matrix[list(rows)] = known
     return matrix

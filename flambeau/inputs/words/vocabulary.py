@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from flambeau.config import Config
 from flambeau.inputs.words.raw import Truncate
 
 Ids = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 """Ids that are no word, and the id of the first one."""
@@ -58,8 +59,7 @@ class Vocabulary(Config):
             grams = together(tokens, length, self.glue)
             hashed = self.buckets > 0
             ids[: len(grams), length - 1] = [self._bucket(gram) for gram in grams] if hashed else [known.get(gram, PADDING) for gram in grams]
-        flat = ids.reshape(-1)
-        return flat[flat != PADDING]
+        return np.asarray(ids[ids != PADDING])
 
     def _bucket(self, gram: str) -> int:
         return FIRST + len(self.words) + zlib.crc32(gram.encode()) % self.buckets
@@ -68,7 +68,9 @@ class Vocabulary(Config):
         """Ids -> the single words behind them as text."""
         singles = [self.words[number - FIRST] if FIRST <= number < FIRST + len(self.words) else NOTHING for number in ids.tolist()]
         if self.ngrams > 1:
-            singles = [word for word, number in zip(singles, ids.tolist(), strict=True) if number == UNKNOWN or (word != NOTHING and self._is_single(word))]
+            singles = [
+                word for word, number in zip(singles, ids.tolist(), strict=True) if number == UNKNOWN or (word != NOTHING and self._is_single(word))
+            ]
         return self.glue.join(singles)
 
     def _is_single(self, word: str) -> bool:
@@ -99,7 +101,7 @@ def counted(texts: Iterable[Sequence[str]], size: int, min_count: int, ngrams: i
     return Vocabulary(words=words, ngrams=ngrams, buckets=buckets if ngrams > 1 else 0, glue=glue)
 
 
-def shortened(tokens: Sequence[str], most: int, keep: Truncate) -> Sequence[str]:
+def shortened(tokens: Sequence[T], most: int, keep: Truncate) -> Sequence[T]:
     """At most so many words: the first ones, the last ones, or half of each."""
     if len(tokens) <= most:
         return tokens
