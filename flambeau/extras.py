@@ -6,7 +6,13 @@ from importlib.util import find_spec
 
 from flambeau.errors import ExtraMissing
 
-NEEDED = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "audio": ("soundfile",), "demo": ("sklearn",)}
+NEEDED = {
+    "train": ("torch", "onnx", "onnxscript"),
+    "zoo": ("torchvision", "timm"),
+    "demo": ("sklearn",),
+    "audio": ("soundfile",),
+    "text": ("tokenizers", "rjieba", "stopwordsiso"),
+}
 """Modules of each extra."""
 
 

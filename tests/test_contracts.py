@@ -39,9 +39,15 @@ ROWS: list[object] = [
 ]
 LABELS = ["cat", "dog", "cat", "fox", "img10", "img2", "dog", "cat"]
 
+TEXTS = ["A good book!", "", "not a good film, not at all", "good &amp; cheap", "好"]
+
 INPUT_CASES: list[tuple[str, Settings, list[object]]] = [
     ("image", {"size": 12, "grayscale": True, "denoise": "gaussian", "channels": 3}, list(PICTURES)),
     ("table", {"columns": {"size": "number", "kind": {"category": {"min_count": 1}}, "day": "date", "sold": "boolean"}}, list(ROWS)),
+    ("text", {}, list(TEXTS)),
+    ("text", {"segment": "words", "ngrams": 2, "buckets": 8, "min_count": 1, "stop_words": ["a"], "truncate": "both", "max_length": 3}, list(TEXTS)),
+    ("text", {"segment": "subwords", "vocabulary": 60}, list(TEXTS)),
+    ("text", {"segment": "chinese", "dictionary": ["好书"], "min_count": 1}, ["这是一本好书", "不好", "", "很好 good"]),
 ]
 TASK_CASES: list[tuple[str, Settings, list[object]]] = [
     ("classification", {}, list(LABELS)),

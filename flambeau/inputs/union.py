@@ -11,12 +11,15 @@ from flambeau.inputs.image import ImageInput, ImagePreprocessor
 from flambeau.inputs.input import Input
 from flambeau.inputs.sequence import SequenceInput, SequencePreprocessor
 from flambeau.inputs.table import TableInput, TablePreprocessor
+from flambeau.inputs.text import TextInput, TextPreprocessor
 
-INPUTS: tuple[type[Input], ...] = (ImageInput, AudioInput, SequenceInput, TableInput)
+INPUTS: tuple[type[Input], ...] = (ImageInput, AudioInput, SequenceInput, TableInput, TextInput)
 """In the order in which a column is offered to them."""
 
-AnyInput: TypeAlias = Annotated[ImageInput | AudioInput | SequenceInput | TableInput, Field(discriminator="type")]
+AnyInput: TypeAlias = Annotated[ImageInput | AudioInput | SequenceInput | TableInput | TextInput, Field(discriminator="type")]
 """Recipe side, told apart by `type`."""
 
-AnyPreprocessor: TypeAlias = Annotated[ImagePreprocessor | AudioPreprocessor | SequencePreprocessor | TablePreprocessor, Field(discriminator="type")]
+AnyPreprocessor: TypeAlias = Annotated[
+    ImagePreprocessor | AudioPreprocessor | SequencePreprocessor | TablePreprocessor | TextPreprocessor, Field(discriminator="type")
+]
 """Fitted side, told apart by `type`."""
