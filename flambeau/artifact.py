@@ -189,7 +189,7 @@ def _check_goldens(artifact: Artifact) -> None:
         got = predictor.answer(encoded)
     except Exception as error:  # a foreign graph may raise anything
         raise DataError("model-damaged", where=str(artifact.path), reason=str(error)[:200]) from error
-    difference = largest_difference(got, answers) if got.shape == answers.shape else float("inf")
+    difference = largest_difference(got, answers, artifact.predictor.target.units) if got.shape == answers.shape else float("inf")
     if difference > TOLERANCE:
         raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=TOLERANCE, n=len(examples))
 

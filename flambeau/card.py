@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.messages import printable
 
-SHOWN = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "log_loss", "roc_auc")
+ANSWERS: Mapping[str, str] = MappingProxyType(
+    {
+        "classification": "Answers one of {n} classes.",
+        "multi_label": "Answers any of {n} labels.",
+        "regression": "Answers {n} number(s), in the unit of the data.",
+        "ordinal": "Answers one of {n} classes in order.",
+    }
+)
+"""What a model does, by its task."""
+MOST_NAMED = 20
+"""Numbers of an answer that are named."""
 
 
 def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     """The signature and the test's scores -> Markdown."""
     baseline = signature["baseline"]
-    rows = [f"| {name} | {_number(scores[name])} | {_interval(scores[name])} | {scores[name]['n']:,} |" for name in SHOWN if name in scores]
-    classes = [_class_row(row) for row in scores["per_class"]]
+    kind = EVALUATIONS[signature["task"]]
+    rows = [f"| {name} | {_number(scores[name])} | {_interval(scores[name])} | {scores[name]['n']:,} |" for name in kind.shown if name in scores]
+    tables = [line for heads, cells in kind.card_tables(scores) for line in (*_table(heads, cells), "")]
     inputs = [f"- `{_escaped(name)}`: {entry['type']}, encoded as {_shape(entry['spec'])}" for name, entry in signature["inputs"].items()]
-    accuracy = f"{_number(scores['accuracy'])} ({_interval(scores['accuracy'])}, n={scores['n']:,})"
+    main = f"Test {kind.main} {_number(scores[kind.main])} ({_interval(scores[kind.main])}, n={scores['n']:,})"
     return "\n".join(
         [
             "---",
@@ -25,16 +38,17 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "---",
             f"# {_escaped(signature['name'])}",
             "",
-            f"Answers one of {len(signature['labels'])} classes. Test accuracy {accuracy};"
-            f' always answering "{_escaped(baseline["label"])}" gives {_number(baseline["accuracy"])}.',
+            f"{ANSWERS[signature['task']].format(n=len(signature['answers']))} {main};"
+            f' always answering "{_escaped(baseline["label"])}" gives {_number(baseline[kind.main])}.',
             "",
             "## Use",
             "```",
             "flambeau predict model.flambeau new.jpg",
             "flambeau serve model.flambeau",
             "```",
-            "`model.onnx` takes the encoded inputs below, batch axis first, and gives probabilities in the order of the classes;"
-            " grayscale, denoising and standardising are inside.",
+            "`model.onnx` takes the encoded inputs below, batch axis first, and gives these numbers in order: "
+            f"{', '.join(map(_escaped, signature['answers'][:MOST_NAMED]))}{', ...' if len(signature['answers']) > MOST_NAMED else ''}."
+            " All that comes before and after the network (standardising, probabilities, units) is inside.",
             "",
             "## Inputs",
             *inputs,
@@ -46,12 +60,9 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "|---|---|---|---|",
             *rows,
             "",
-            "| class | precision | recall | examples |",
-            "|---|---|---|---|",
-            *classes,
-            "",
+            *tables,
             "## Limits",
-            "The scores hold for data like the test split. Classes that are not listed are never answered.",
+            "The scores hold for data like the test split.",
             "",
             "## Made with",
             " · ".join(f"{name} {version}" for name, version in signature["versions"].items()),
@@ -60,8 +71,10 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     )
 
 
-def _class_row(row: Mapping[str, Any]) -> str:
-    return f"| {_escaped(row['label'])} | {_number(row['precision'])} | {_number(row['recall'])} | {row['support']:,} |"
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table; the first cell of each row is a name of the user's."""
+    lines = [f"| {_escaped(row[0])} | {' | '.join(row[1:])} |" for row in rows]
+    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *lines]
 
 
 def _shape(spec: Mapping[str, Any]) -> str:

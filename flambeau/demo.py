@@ -14,6 +14,7 @@ from typing import Any
 from flambeau.errors import CheckFailed, DeviceError, ExtraMissing
 from flambeau.events import Show
 from flambeau.messages import text
+from flambeau.types import Classified
 
 LEVELS = 16
 """Brightest value in scikit-learn's digits."""
@@ -59,6 +60,7 @@ def run_demo(folder: Path, show: Show, say: Callable[[str], None]) -> dict[str, 
     exported = pipeline.export(finished.artifact, "onnx", show=show)
     picture = sorted((digits / "3").iterdir())[7]
     expected = finished.predict([picture])[0]
+    assert isinstance(expected, Classified), "digits are classes"
     with _server(finished.artifact) as url:
         answer = _post(url, picture.read_bytes())["predictions"][0]
     difference = max(abs(answer["probabilities"][label] - value) for label, value in expected.probabilities.items())

@@ -53,11 +53,14 @@ class Surveyed:
     """Input column -> its modality."""
     target: str
     counts: Mapping[str, int]
-    """Examples by class, most frequent first."""
+    """Examples by class, most frequent first; or by range of the value, in order."""
     num_bad: int
     num_duplicates: int
     """Examples that look like another one."""
     listing: Path | None
+    task: str = "classification"
+    num_examples: int | None = None
+    """None: the sum of `counts`."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Tested:
     test: Mapping[str, object]
     baseline: Mapping[str, object]
     weakest: Mapping[str, object] | None
+    task: str = "classification"
 
 
 @dataclass(frozen=True)

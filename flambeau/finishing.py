@@ -14,7 +14,8 @@ from flambeau.card import model_card
 from flambeau.errors import CheckFailed, Notice
 from flambeau.evaluation.answering import answer_all
 from flambeau.evaluation.config import TestConfig
-from flambeau.evaluation.scores import baseline, evaluate, headlines, weakest
+from flambeau.evaluation.kinds import EVALUATIONS
+from flambeau.evaluation.scores import headlines
 from flambeau.events import Progress, Show
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.torch import TorchRunner
@@ -26,7 +27,7 @@ from flambeau.predictor import Predictor
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
 from flambeau.runfolder import RunFolder
-from flambeau.types import Example
+from flambeau.types import Array, Example
 
 if TYPE_CHECKING:
     from flambeau.network.build import Network
@@ -50,8 +51,9 @@ class Shipped:
 class Tested:
     """What was answered to each example of the test, and the scores."""
 
+    task: str
     answers: npt.NDArray[np.float32]
-    truths: npt.NDArray[np.int64]
+    truths: Array
     scores: Mapping[str, Any]
     baseline: Mapping[str, Any]
 
@@ -62,13 +64,13 @@ class Tested:
 
     @property
     def weakest(self) -> Mapping[str, Any] | None:
-        """The class with the least recall."""
-        return weakest(self.scores)
+        """Where the model is worst."""
+        return EVALUATIONS[self.task].weakest(self.scores)
 
     @property
     def event(self) -> events.Tested:
         """The same for people."""
-        return events.Tested(self.headlines, self.baseline, self.weakest)
+        return events.Tested(self.headlines, self.baseline, self.weakest, self.task)
 
 
 def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show: Show) -> Shipped:
@@ -81,7 +83,7 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
     inner = Predictor(data.preprocessors, reference, data.target)
     file = run.path / f".{artifact.MODEL}"
     sample = collate(data.preprocessors, {name: [rows[int(row)] for row in data.split.train[:2]] for name, rows in data.rows.items()})
-    metadata = {"flambeau": to_json({"labels": data.target.labels, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
+    metadata = {"flambeau": to_json({"labels": data.target.answers, "recipe": recipe.hash, "preprocessing": _preprocessing(data)}).decode()}
     try:
         Onnx().export(network, sample, file, metadata)
         runner = Onnx().load(file)
@@ -97,11 +99,13 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
         file.unlink(missing_ok=True)
 
 
-def test(predictor: Predictor, examples: list[Example], truths: npt.NDArray[np.int64], config: TestConfig, show: Show) -> Tested:
+def test(predictor: Predictor, examples: list[Example], truths: Array, config: TestConfig, show: Show) -> Tested:
     """Scores a predictor on raw examples."""
     answers = answer_all(predictor, examples, lambda done, total: show(Progress("stage-testing", done, total)))
-    labels, counts = predictor.target.labels, predictor.target.counts
-    return Tested(answers, truths, evaluate(answers, truths, labels, config), baseline(counts, truths, labels, config.confidence))
+    target = predictor.target
+    kind = EVALUATIONS[target.type]
+    scores = kind.evaluate(answers, truths, target, config)
+    return Tested(target.type, answers, truths, scores, kind.baseline(truths, target, config.confidence))
 
 
 def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recipe: Recipe, network: Network) -> None:
@@ -113,6 +117,7 @@ def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recip
         "inputs": {column: {"type": recipe.inputs[column].type, "spec": asdict(chosen.spec)} for column, chosen in data.preprocessors.items()},
         "task": data.target.type,
         "labels": list(data.target.labels),
+        "answers": list(data.target.answers),
         "versions": versions(),
         "recipe": recipe.hash,
         "test": tested.headlines,
@@ -153,17 +158,18 @@ def _preprocessing(data: Prepared) -> dict[str, Any]:
 def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
     """A few raw test examples, of different classes first, and the answers of the runner that ships."""
     rows = data.split.test
-    labels = data.labels(rows)
-    seen: dict[str, int] = {}
-    rank = [_count(seen, label) for label in labels]
+    seen: dict[tuple[str, ...], int] = {}
+    rank = [_count(seen, groups) for groups in data.groups(rows)]
     order = [rows[place] for place in sorted(range(len(rows)), key=lambda place: (rank[place], place))]
     names = predictor.fields
     examples = [example for example in data.examples(np.asarray(order)) if size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
-    answers = predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(labels)), np.float32)
+    answers = (
+        predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, data.target.out_features), np.float32)
+    )
     return write_goldens(examples, answers, names)
 
 
-def _count(seen: dict[str, int], label: str) -> int:
-    """How often `label` came before; counts it."""
-    seen[label] = seen.get(label, 0) + 1
-    return seen[label] - 1
+def _count(seen: dict[tuple[str, ...], int], groups: tuple[str, ...]) -> int:
+    """How often these groups came before; counts them."""
+    seen[groups] = seen.get(groups, 0) + 1
+    return seen[groups] - 1

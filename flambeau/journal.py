@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from flambeau import messages
-from flambeau.data.examples import class_counts
+from flambeau.data.examples import TRAIN
 from flambeau.data.listing import data_page, split_csv
 from flambeau.errors import FlambeauError, Interrupted, Notice, UsageError
 from flambeau.events import Remark, Saved, Show, SplitMade, Surveyed
@@ -136,7 +136,7 @@ class Journal:
         digest = data.cache.facts.digest
         if self.record.get("data", digest) != digest:
             raise UsageError("data-changed", where=str(plan.source.place or plan.source.name))
-        write_atomically(folder.data, data_page(plan.source, data.cleaned, data.split).encode("utf-8", "surrogateescape"))
+        write_atomically(folder.data, data_page(plan.source, data.cleaned, data.split, data.counts_by_split).encode("utf-8", "surrogateescape"))
         write_atomically(folder.split, split_csv(plan.source, data.cache.facts, data.split).encode("utf-8", "surrogateescape"))
         folder.write(data=digest)
         for event in (*plan.notices, *survey(plan, data, folder.data)):
@@ -160,8 +160,9 @@ def survey(plan: Plan, data: Prepared, listing: Path | None) -> tuple[Surveyed, 
     used = data.split.used()
     kinds = {name: chosen.type for name, chosen in data.preprocessors.items()}
     where = str(plan.source.place or plan.source.name)
-    counts = class_counts(data.labels(used))
-    found = Surveyed(where, kinds, str(plan.source.target), counts, len(data.cleaned.problems), data.cleaned.num_duplicates, listing)
+    counts = {group: sum(split[group] for split in data.counts_by_split.values()) for group in data.counts_by_split[TRAIN]}
+    bad, duplicates = len(data.cleaned.problems), data.cleaned.num_duplicates
+    found = Surveyed(where, kinds, str(plan.source.target), counts, bad, duplicates, listing, data.target.type, len(used))
     return found, SplitMade(len(data.split.train), len(data.split.valid), len(data.split.test), how, settings.seed)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flambeau import messages
 from flambeau.data.batches import Batches
-from flambeau.errors import Notice
-from flambeau.evaluation.scores import quick
+from flambeau.errors import Notice, RecipeError
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Planned, Remark, Show, Started, Trained
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
@@ -32,6 +33,9 @@ from flambeau.training.watch import recorded
 from flambeau.types import Epoch
 from flambeau.version import __version__
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 @dataclass(frozen=True)
 class Learning:
@@ -42,6 +46,7 @@ class Learning:
     train: Batches
     valid: Batches
     data: Prepared
+    loss: nn.Module
 
     @property
     def rows(self) -> list[Row]:
@@ -51,11 +56,11 @@ class Learning:
     @property
     def seconds(self) -> float:
         """How long all epochs would take, from a few real steps."""
-        return estimate_seconds(self.network, self.data.target.loss(), self.train, self.valid, self.config)
+        return estimate_seconds(self.network, self.loss, self.train, self.valid, self.config)
 
     def best_lr(self) -> float | None:
         """The learning rate that a short trial suggests; None where its loss never falls."""
-        return find_lr(self.network, self.data.target.loss(), self.train, self.config).suggestion
+        return find_lr(self.network, self.loss, self.train, self.config).suggestion
 
 
 def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
@@ -65,6 +70,8 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         RecipeError: the layers do not fit together, or the network is too large; `path` addresses the node.
     """
     config = recipe.training
+    if config.sampling == "balanced" and not data.target.balances:
+        raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.type)
     targets = data.targets()
     device = choose_device(config.device)
     vary = {name: recipe.inputs[name].augmentation(chosen.spec) for name, chosen in data.preprocessors.items()}
@@ -88,8 +95,10 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         soft=data.target.soft,
         sampling=config.sampling,
         device=device,
+        weights=data.weights(),
     )
-    return Learning(network, config, batches, Batches(data.rows, targets, data.split.valid, data.preprocessors, 256, device=device), data)
+    valid = Batches(data.rows, targets, data.split.valid, data.preprocessors, 256, device=device)
+    return Learning(network, config, batches, valid, data, data.target.loss(allow_code))
 
 
 def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Epoch]:
@@ -98,16 +107,17 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
     Raises:
         Interrupted: a signal came; `resume` goes on from there.
     """
-    data = learning.data
+    target = learning.data.target
+    kind = EVALUATIONS[target.type]
     training = train(
         learning.network,
-        data.target.loss(),
+        learning.loss,
         learning.train,
         learning.valid,
-        quick,
+        lambda answers, encoded: kind.quick(answers, target.restored(encoded), target),
         learning.config,
         folder / "checkpoints",
-        data.target.monitor,
+        target.monitor,
         resume,
         groups=[Group(**group) for group in parameter_groups(learning.network)],
         notify=show,
@@ -153,7 +163,7 @@ def with_fastest_step(plan: Plan, data: Prepared, journal: Journal) -> tuple[Pla
     config = plan.recipe.training
     if is_open(config):
         learner = begin(plan.recipe, data, journal.request.allow_code)
-        trials = tune(learner.network, data.target.loss(), learner.train, config, cache_home("steps", journal.opened_folder.path)[0])
+        trials = tune(learner.network, learner.loss, learner.train, config, cache_home("steps", journal.opened_folder.path)[0])
     chosen = next((trial.settings for trial in trials if trial.chosen), {})
     settled = plain(config.model_copy(update=chosen))
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"training": settled}))

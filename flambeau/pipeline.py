@@ -124,6 +124,7 @@ def test(
     data: object = None,
     *,
     minimum: Mapping[str, float] | Sequence[str] = (),
+    maximum: Mapping[str, float] | Sequence[str] = (),
     allow_code: bool = False,
     show: Show | None = None,
 ) -> Run:
@@ -131,13 +132,14 @@ def test(
 
     Args:
         minimum: the least acceptable scores: {"accuracy": 0.9} or ("accuracy=0.9",).
+        maximum: the greatest acceptable errors: {"mae": 2.5} or ("mae=2.5",).
 
     Raises:
-        CheckFailed: a score is below `minimum`.
+        CheckFailed: a score is below `minimum`, or an error above `maximum`.
     """
     from flambeau.testing import test_model
 
-    return test_model(Path(model), data, minimum, allow_code, show or _standard_error())
+    return test_model(Path(model), data, minimum, maximum, allow_code, show or _standard_error())
 
 
 def export(model: str | Path, to: str = "onnx", *, allow_code: bool = False, show: Show | None = None) -> events.Exported:

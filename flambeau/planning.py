@@ -27,7 +27,8 @@ from flambeau.network.spec import LayerList, as_written, read_preset
 from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
-from flambeau.tasks.union import TASKS
+from flambeau.tasks.task import Task
+from flambeau.tasks.union import TASKS, AutoTask
 from flambeau.training.defaults import epochs_for, patience_for
 from flambeau.types import Example
 
@@ -139,7 +140,7 @@ def resolve(request: Request) -> Plan:
     given, document, text = _given(request.recipe)
     recipe = _placed(given, request.data)
     recipe = _changed(recipe, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
-    target = request.target or _set_target(request.settings) or (recipe.task.target if recipe.task else None)
+    target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task else None)
     with placing_errors(document):
         memory = request.data if isinstance(request.data, Mapping) else None
         source = open_source(recipe.data, target, memory, column=recipe.column)
@@ -217,8 +218,9 @@ def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: S
     return recipe.model_copy(update={"training": recipe.training.model_copy(update=patience)})
 
 
-def _set_target(settings: Sequence[str]) -> str | None:
-    return next((setting.partition("=")[2].strip("\"' ") for setting in reversed(settings) if setting.startswith("task.target=")), None)
+def _set(settings: Sequence[str], path: str) -> str | None:
+    """The text that the last setting of a path gives it."""
+    return next((setting.partition("=")[2].strip("\"' ") for setting in reversed(settings) if setting.startswith(f"{path}=")), None)
 
 
 def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Recipe, tuple[Notice, ...]]:
@@ -227,16 +229,27 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     fixed = fixed_kinds(request.inputs, source.columns)
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
     sample = [source.examples[row] for row in rows]
-    left_out = (source.target, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
+    weight = _set(settings, "task.weight") or (recipe.task.weight if recipe.task else None)
+    left_out = (source.target, weight, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
     inputs = {**inputs, **recipe.inputs}
     _demand_columns(inputs, source)
-    kind = next(kind for kind in TASKS if kind.recognises([source.raw(row) for row in rows]))
-    task = recipe.task.model_copy(update={"target": source.target}) if recipe.task else kind.model_validate({"target": source.target})
+    task = _task(recipe, source, [source.raw(row) for row in rows], settings)
     resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
     return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), tuple(notices)
+
+
+def _task(recipe: Recipe, source: Source, values: Sequence[object], settings: Sequence[str]) -> Task:
+    """The task of the recipe, that which a setting names, or that which the targets look like."""
+    assert source.target is not None
+    said = recipe.task.model_copy(update={"target": source.target}) if recipe.task else AutoTask(target=source.target)
+    kinds = {kind.model_fields["type"].default: kind for kind in TASKS}
+    named = kinds.get(_set(settings, "task.type") or "")
+    if named is not None and said.type != named.model_fields["type"].default:
+        return named.model_validate({"target": said.target, "weight": said.weight})
+    return said.settled(values) if isinstance(said, AutoTask) else said
 
 
 def _resolved(inputs: Mapping[str, Input], sample: Sequence[Example]) -> dict[str, Input]:
@@ -253,9 +266,10 @@ def _demand_columns(inputs: Mapping[str, Input], source: Source) -> None:
 def _with_network(recipe: Recipe, source: Source) -> tuple[Recipe, Choice | None]:
     if recipe.network != "auto":
         return recipe, None
-    classes = len({source.label(row) for row in range(len(source))})
+    assert recipe.task is not None
+    answers = recipe.task.fit([source.raw(row) for row in range(len(source))]).out_features
     specs = {name: chosen.gives for name, chosen in preprocessors_of(recipe.inputs, source).items()}
-    choice = choose(specs, len(source), classes)
+    choice = choose(specs, len(source), answers)
     return recipe.model_copy(update={"network": choice.spec}), choice
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,16 @@ import numpy.typing as npt
 from flambeau.data.audit import gives_away
 from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
-from flambeau.data.examples import Source, some
+from flambeau.data.examples import TEST, TRAIN, VALID, Source, some
 from flambeau.data.split import Split, split
 from flambeau.data.store import Ragged, Rows
-from flambeau.errors import Notice
+from flambeau.errors import DataError, Notice
 from flambeau.events import Progress, Show
 from flambeau.inputs.input import Preprocessor
+from flambeau.messages import printable
+from flambeau.naming import LONGEST
 from flambeau.recipe import Recipe
+from flambeau.tasks.regression import numbers_of
 from flambeau.tasks.task import Target
 from flambeau.types import Array, Example
 
@@ -35,21 +39,46 @@ class Prepared:
     target: Target
     rows: Mapping[str, Rows]
     """By input: row number -> the encoded example, what `Preprocessor.encode` gives; nothing for rows that are in no split."""
+    weight: str | None = None
+    """The column with the weights of the examples."""
 
-    def labels(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """The raw target of each row, as text."""
-        return [self.source.label(int(row)) for row in rows]
+    def groups(self, rows: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """Those of the target's groups in which each row is counted."""
+        return [self.target.group(self.source.raw(int(row))) for row in rows]
+
+    def counts(self, rows: npt.NDArray[np.int64]) -> dict[str, int]:
+        """Examples of these rows in each of the target's groups, in their order; without those that have none."""
+        found = Counter(group for groups in self.groups(rows) for group in groups)
+        return {group: found[group] for group in self.target.groups if found[group]}
+
+    @property
+    def counts_by_split(self) -> dict[str, dict[str, int]]:
+        """Split -> examples of each group, the largest group first unless their order means something."""
+        used = self.counts(self.split.used())
+        order = list(used) if self.target.ordered else sorted(used, key=lambda group: -used[group])
+        found = {word: self.counts(rows) for word, rows in ((TRAIN, self.split.train), (VALID, self.split.valid), (TEST, self.split.test))}
+        return {word: {group: counts.get(group, 0) for group in order} for word, counts in found.items()}
+
+    def weights(self) -> npt.NDArray[np.float32] | None:
+        """The weight of every row in the loss of training; None where the recipe names no column of them.
+
+        Raises:
+            DataError: a weight is no number, or below 0.
+        """
+        if self.weight is None:
+            return None
+        return np.array([_weight(value, self.weight) for value in self.source.values(self.weight)], np.float32)
 
     def examples(self, rows: npt.NDArray[np.int64]) -> list[Example]:
         """The raw examples of these rows."""
         return [self.source.examples[int(row)] for row in rows]
 
-    def truths(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def truths(self, rows: npt.NDArray[np.int64]) -> Array:
         """The targets of these rows in answer space, (rows, ...)."""
         return np.stack([self.target.truth(self.source.raw(int(row))) for row in rows])
 
     @property
-    def test(self) -> tuple[list[Example], npt.NDArray[np.int64]]:
+    def test(self) -> tuple[list[Example], Array]:
         """The raw examples of the test split and their truths."""
         return self.examples(self.split.test), self.truths(self.split.test)
 
@@ -91,7 +120,7 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
     target = recipe.task.fit([targets[int(row)] for row in parts.train])
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
-    return Prepared(source, cache, cleaned, parts, preprocessors, target, rows)
+    return Prepared(source, cache, cleaned, parts, preprocessors, target, rows, recipe.task.weight)
 
 
 def _giving_away(source: Source, recipe: Recipe, strata: list[str], train: npt.NDArray[np.int64]) -> list[Notice]:
@@ -113,6 +142,13 @@ def finished(rows: Rows, chosen: Preprocessor, used: npt.NDArray[np.int64]) -> R
     for row in used.tolist():
         encoded[row] = chosen.finish(rows[row])
     return Ragged.of(encoded) if None in spec.shape else np.stack(encoded)
+
+
+def _weight(value: object, column: str) -> float:
+    weight, *more = numbers_of(value, column)
+    if weight < 0 or more:
+        raise DataError("weight-form", where=column, value=printable(value)[:LONGEST])
+    return weight
 
 
 def _rows(rows: Rows, wanted: npt.NDArray[np.int64]) -> Iterator[Array]:

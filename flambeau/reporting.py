@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from flambeau import messages
-from flambeau.data.examples import class_counts
 from flambeau.data.split import overlap
-from flambeau.evaluation.curves import curve_points
+from flambeau.evaluation import numerals
+from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import (
     Check,
     ClassCount,
@@ -23,7 +23,7 @@ from flambeau.evaluation.facts import (
     ReportFacts,
     Reproduction,
 )
-from flambeau.evaluation.mistakes import Wrong, worst_mistakes
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.report import write_report
 from flambeau.finishing import Shipped, Tested, versions
 from flambeau.journal import Journal, survey
@@ -41,7 +41,8 @@ PROBLEMS = 100
 def report(journal: Journal, plan: Plan, data: Prepared, rows: Sequence[Row], history: Sequence[Epoch], shipped: Shipped, tested: Tested) -> None:
     """Writes report.json and report.html into the run folder."""
     folder = journal.opened_folder
-    mistakes = worst_mistakes(tested.answers, tested.truths, plan.recipe.test.worst)
+    kind = EVALUATIONS[tested.task]
+    mistakes = kind.mistakes(tested.answers, tested.truths, data.target, plan.recipe.test.worst)
     crossing = overlap(data.split, data.cleaned.clusters)
     facts = ReportFacts(
         run=folder.path.name,
@@ -49,15 +50,16 @@ def report(journal: Journal, plan: Plan, data: Prepared, rows: Sequence[Row], hi
         labels=data.target.labels,
         test=tested.scores,
         baseline=tested.baseline,
-        curves=curve_points(tested.answers, tested.truths, data.target.labels),
+        curves=kind.curves(tested.answers, tested.truths, data.target),
         checks=_checks(shipped, crossing, tested),
         data=_data(plan, data, crossing, journal.notices),
         model=_model(plan, data, rows, shipped),
         epochs=[EpochFacts(**asdict(epoch)) for epoch in history],
-        mistakes=[_mistake(data, wrong) for wrong in mistakes],
-        num_mistakes=int((tested.answers.argmax(-1) != tested.truths).sum()),
+        mistakes=[_placed(data, place, mistake) for place, mistake in mistakes],
+        num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target),
         exports=_exports(shipped),
         reproduction=_reproduction(plan, data, journal.seconds),
+        task=tested.task,
     )
     write_report(facts, folder.report)
 
@@ -68,16 +70,20 @@ def _checks(shipped: Shipped, crossing: int, tested: Tested) -> list[Check]:
         found = shipped.verification
         detail = messages.text("check-export-found", n=found.num_examples, difference=found.largest_difference, same=found.num_same)
         checks.append(Check(messages.text("check-export", target=found.target), found.passed, detail))
-    better = tested.scores["accuracy"]["low"] > tested.baseline["accuracy"]["value"]
-    checks.append(Check(messages.text("check-baseline"), better, messages.text("check-baseline-found", low=tested.scores["accuracy"]["low"])))
+    name = EVALUATIONS[tested.task].main
+    score, base = tested.scores[name], tested.baseline[name]
+    better = score["high"] < base["value"] if name in LOWER_IS_BETTER else score["low"] > base["value"]
+    found_ = {"score": name, "ends": numerals.ends(name, score), "label": tested.baseline["label"], "baseline": numerals.score(name, base)}
+    checks.append(Check(messages.text("check-baseline"), better, messages.text("check-baseline-found", **found_)))
     return checks
 
 
 def _data(plan: Plan, data: Prepared, crossing: int, notices: Sequence[str]) -> DataFacts:
     parts = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
-    counts = {word: class_counts(data.labels(rows)) for word, rows in parts.items()}
+    counts = data.counts_by_split
+    pictures = _pictures(data)
     classes = [
-        ClassCount(label, **{word: counts[word].get(label, 0) for word in parts}, pictures=_pictures(data, label)) for label in data.target.labels
+        ClassCount(group, **{word: counts[word].get(group, 0) for word in parts}, pictures=pictures.get(group, [])) for group in data.target.groups
     ]
     problems = data.cleaned.problems
     how = survey(plan, data, None)[1].how
@@ -106,15 +112,21 @@ def _model(plan: Plan, data: Prepared, rows: Sequence[Row], shipped: Shipped) ->
     )
 
 
-def _mistake(data: Prepared, wrong: Wrong) -> Mistake:
-    row = int(data.split.test[wrong.row])
-    truth, answer = data.target.labels[wrong.truth], data.target.labels[wrong.answer]
-    return Mistake(data.source.where(row), truth, answer, wrong.confidence, wrong.truth_probability, _picture(data, row), wrong.suspect)
+def _placed(data: Prepared, place: int, mistake: Mistake) -> Mistake:
+    """A mistake with the name and the picture of its example."""
+    row = int(data.split.test[place])
+    return replace(mistake, name=data.source.where(row), picture=_picture(data, row))
 
 
-def _pictures(data: Prepared, label: str) -> list[str]:
-    rows = [int(row) for row in data.split.train if data.source.label(int(row)) == label][:PICTURES]
-    return [picture for row in rows if (picture := _picture(data, row)) is not None]
+def _pictures(data: Prepared) -> dict[str, list[str]]:
+    """A few examples of each group that can be seen."""
+    rows: dict[str, list[int]] = {}
+    for row, groups in zip(data.split.train.tolist(), data.groups(data.split.train), strict=True):
+        for group in groups:
+            if len(rows.setdefault(group, [])) < PICTURES:
+                rows[group].append(row)
+    found = {group: [_picture(data, row) for row in members] for group, members in rows.items()}
+    return {group: [picture for picture in pictures if picture is not None] for group, pictures in found.items()}
 
 
 def _picture(data: Prepared, row: int) -> str | None:

@@ -28,23 +28,30 @@ from flambeau.storage import sha256_of
 from flambeau.types import Example
 
 
-def test_model(model: Path, data: object, minimum: Mapping[str, float] | Sequence[str], allow_code: bool, show: Show) -> Run:
+def test_model(
+    model: Path,
+    data: object,
+    minimum: Mapping[str, float] | Sequence[str],
+    maximum: Mapping[str, float] | Sequence[str],
+    allow_code: bool,
+    show: Show,
+) -> Run:
     """Scores a model on its own test split, or on all of other data.
 
     Raises:
-        CheckFailed: a score is below `minimum`.
+        CheckFailed: a score is below `minimum`, or an error above `maximum`.
         DataError: the data of the run is gone or has changed, or a label is unknown to the model.
     """
     started = time.perf_counter()
     loaded = load(model, allow_code=allow_code).artifact
     recipe = recipe_of(loaded)
     run = find_run(model)
-    examples, labels = own_test_split(run) if data is None else _all_of(data, recipe)
+    examples, raws = own_test_split(run) if data is None else _all_of(data, recipe)
     target = loaded.predictor.target
-    truths = np.stack([target.truth(label) for label in labels])
+    truths = np.stack([target.truth(raw) for raw in raws])
     tested = test(loaded.predictor, examples, truths, recipe.test, show)
     show(tested.event)
-    require(tested.scores, {**recipe.test.min, **_least(minimum)})
+    require(tested.scores, {**recipe.test.min, **recipe.test.max, **_bounds("min", minimum), **_bounds("max", maximum)})
     seconds = time.perf_counter() - started
     return Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, {"test": seconds, "total": seconds}, allow_code=allow_code)
 
@@ -57,8 +64,8 @@ def recipe_of(artifact: Artifact) -> Recipe:
     return parse(read_file(artifact.path / "recipe.yaml").tree)
 
 
-def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[str]]:
-    """The raw examples of the test split of a run and their labels, from its split.csv.
+def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[object]]:
+    """The raw examples of the test split of a run and their raw targets, from its split.csv.
 
     Raises:
         DataError: there is no run, or its data is not where it was.
@@ -76,7 +83,7 @@ def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[str]]:
     altered = [source.where(row) for row in rows if not _is_same(source.examples[row], recipe, listed[row]["sha256"])]
     if altered:
         raise DataError("test-data-altered", where=str(source.place or source.name), n=len(altered), names=some(altered))
-    return [source.examples[row] for row in rows], [source.label(row) for row in rows]
+    return [source.examples[row] for row in rows], [source.raw(row) for row in rows]
 
 
 def _is_same(example: Example, recipe: Recipe, digest: str) -> bool:
@@ -85,23 +92,23 @@ def _is_same(example: Example, recipe: Recipe, digest: str) -> bool:
     return len(values) != 1 or not isinstance(values[0], Path) or (values[0].is_file() and sha256_of(values[0]) == digest)
 
 
-def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[str]]:
+def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[object]]:
     assert recipe.task is not None
     memory = data if isinstance(data, Mapping) else None
     source = open_source(DataConfig(**open_data(data)), recipe.task.target, memory, column=recipe.column)
-    return list(source.examples), [source.label(row) for row in range(len(source))]
+    return list(source.examples), [source.raw(row) for row in range(len(source))]
 
 
-def _least(minimum: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
-    """{"accuracy": 0.9} or ("accuracy=0.9",) -> the former, its names checked."""
-    least = dict(minimum) if isinstance(minimum, Mapping) else dict(map(_bound, minimum))
-    checked: TestConfig = parse_part(TestConfig, {"min": least}, ("test",))
-    return checked.min
+def _bounds(side: str, given: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
+    """{"accuracy": 0.9} or ("accuracy=0.9",) -> the former, its names checked; `side` is "min" or "max"."""
+    bounds = dict(given) if isinstance(given, Mapping) else dict(_bound(side, word) for word in given)
+    checked: TestConfig = parse_part(TestConfig, {side: bounds}, ("test",))
+    return checked.min if side == "min" else checked.max
 
 
-def _bound(word: str) -> tuple[str, float]:
+def _bound(side: str, word: str) -> tuple[str, float]:
     name, _, value = word.partition("=")
     try:
         return name, float(value)
     except ValueError as error:
-        raise UsageError("min-form", where="--min", given=word) from error
+        raise UsageError("min-form", where=f"--{side}", given=word) from error

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from flambeau.errors import Notice
+from flambeau.evaluation import numerals
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
 from flambeau.messages import printable, text
 from flambeau.types import Epoch
 
 MARGIN = 7
 """Columns of the words at the left ("Data", "Split"), the gap included."""
-COLUMNS = (("epoch", 6), ("train loss", 13), ("val loss", 11), ("val acc", 10), ("val recall", 13), ("time", 9))
+SCORES = {"accuracy": 10, "macro_recall": 13, "mae": 10, "rmse": 10, "r2": 9, "quadratic_kappa": 11, "micro_f1": 14, "macro_f1": 14}
+"""The validation scores that the table of epochs shows where an epoch has them, and their columns' widths."""
+NUMBERS = frozenset({"mae", "rmse", "r2", "quadratic_kappa"})
+"""Those that are no shares."""
 
 
 class Transcript:
@@ -81,8 +86,8 @@ class Transcript:
             text(
                 "data-found",
                 name=printable(event.name),
-                n=sum(event.counts.values()),
-                classes=len(event.counts),
+                n=sum(event.counts.values()) if event.num_examples is None else event.num_examples,
+                groups=text(f"data-groups-{event.task}", n=len(event.counts)),
                 kinds=kinds,
                 target=printable(event.target),
             ),
@@ -121,18 +126,14 @@ class Transcript:
 
     @_show.register
     def _(self, event: Epoch) -> None:
+        scores = {name: width for name, width in SCORES.items() if name in event.valid}
         if not self._in_table:
-            self._say("".join(_right(text(f"column-{name.replace(' ', '-')}"), width) for name, width in COLUMNS))
+            heads = (("epoch", 6), ("train-loss", 13), ("val-loss", 11), *((f"val-{name}", width) for name, width in scores.items()), ("time", 9))
+            self._say("".join(_right(text(f"column-{name.replace('_', '-')}"), width) for name, width in heads))
             self._in_table = True
-        cells = (
-            f"{event.number}",
-            f"{event.train_loss:.3f}",
-            f"{event.valid_loss:.3f}",
-            f"{event.valid.get('accuracy', 0):.1%}",
-            f"{event.valid.get('macro_recall', 0):.1%}",
-            _duration(event.seconds),
-        )
-        row = "".join(_right(cell, width) for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+        losses = _right(f"{event.number}", 6) + _right(f"{event.train_loss:.3f}", 13) + _right(f"{event.valid_loss:.3f}", 11)
+        told = "".join(_right(_cell(name, event.valid[name]), width) for name, width in scores.items())
+        row = losses + told + _right(_duration(event.seconds), 9)
         self._say(row + (f"  <- {text('word-best')}" if event.best else ""))
 
     @_show.register
@@ -142,11 +143,9 @@ class Transcript:
 
     @_show.register
     def _(self, event: Tested) -> None:
-        accuracy, recall, base = _score(event.test, "accuracy"), _score(event.test, "macro_recall"), _score(event.baseline, "accuracy")
-        facts = {**accuracy, "recall": recall["value"]}
-        self._result("line-test", text("test-line", **facts, label=printable(event.baseline.get("label")), baseline=base["value"]))
-        if event.weakest and event.weakest["errors"]:
-            self._result("", printable(text("test-weakest", **event.weakest)))
+        lines = EVALUATIONS[event.task].lines(event.test, event.baseline, event.weakest)
+        for place, (key, facts) in enumerate(lines):
+            self._result("" if place else "line-test", printable(text(key, **facts)))
 
     @_show.register
     def _(self, event: Saved) -> None:
@@ -206,10 +205,9 @@ def _counts(counts: Mapping[str, int]) -> str:
     return " · ".join(shown[:12]) + more + ratio
 
 
-def _score(scores: Mapping[str, object], name: str) -> Mapping[str, Any]:
-    score = scores[name]
-    assert isinstance(score, Mapping)
-    return score
+def _cell(name: str, value: float) -> str:
+    """A validation score as the table of epochs shows it."""
+    return numerals.decimal(value) if name in NUMBERS else f"{value:.1%}"
 
 
 def _short(path: Path) -> str:

@@ -51,7 +51,7 @@ class Batch:
     inputs: dict[str, Tensor]
     """By input name, each (batch, *spec.shape)."""
     targets: Tensor | None
-    """(batch,) class indices, or (batch, classes) soft targets after mixup."""
+    """(batch,) class indices, (batch, classes) soft targets after mixup, (batch, labels) flags or (batch, values) numbers."""
     weights: Tensor | None = None
     """(batch,) weight of each example in the loss."""
 
@@ -67,7 +67,29 @@ class Classified:
     """By label, most probable first; sums to 1."""
 
 
-Prediction: TypeAlias = Classified
+@dataclass(frozen=True)
+class Labelled:
+    """The answer to one example that can have several labels, or none."""
+
+    labels: tuple[str, ...]
+    """Those whose probability reaches the threshold, most probable first."""
+    probabilities: dict[str, float]
+    """By label, most probable first; each of its own, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Valued:
+    """The answer to one example of a regression, in the unit of the data."""
+
+    value: float | dict[str, float]
+    """One number; by name where several are predicted."""
+    low: float | dict[str, float] | None = None
+    """The lowest quantile that was asked for; None where there is one alone."""
+    high: float | dict[str, float] | None = None
+    """The highest quantile."""
+
+
+Prediction: TypeAlias = Classified | Labelled | Valued
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flambeau.cli.options import allow_code, as_json, model
 from flambeau.cli.output import print_json
 from flambeau.errors import FlambeauError
 from flambeau.messages import printable, text
-from flambeau.types import Prediction
+from flambeau.types import Prediction, Valued
 
 
 @click.command("predict", help=text("help-predict"))
@@ -57,4 +57,12 @@ def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]
 
 
 def _line(result: Prediction) -> str:
+    if isinstance(result, Valued):
+        return _numbers(result.value) + (f"   ({_numbers(result.low)} – {_numbers(result.high)})" if result.low is not None else "")
     return "   ".join(f"{printable(label)} {probability:.1%}" for label, probability in list(result.probabilities.items())[:3])
+
+
+def _numbers(value: float | dict[str, float] | None) -> str:
+    if isinstance(value, dict):
+        return "   ".join(f"{printable(name)} {number:.6g}" for name, number in value.items())
+    return f"{value:.6g}"

@@ -15,13 +15,14 @@ from flambeau.messages import text
 @model
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @option("--min", "minimum", multiple=True, metavar="METRIC=VALUE")
+@option("--max", "maximum", multiple=True, metavar="METRIC=VALUE")
 @allow_code
 @as_json
-def command(model: Path, data: Path | None, minimum: tuple[str, ...], allow_code: bool, as_json: bool) -> int:
+def command(model: Path, data: Path | None, minimum: tuple[str, ...], maximum: tuple[str, ...], allow_code: bool, as_json: bool) -> int:
     """Parses, calls, prints."""
     from flambeau import pipeline
 
-    tested = pipeline.test(model, data, minimum=minimum, allow_code=allow_code, show=shown(as_json))
+    tested = pipeline.test(model, data, minimum=minimum, maximum=maximum, allow_code=allow_code, show=shown(as_json))
     if as_json:
         print_json(tested.to_json())
     return 0

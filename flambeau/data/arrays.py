@@ -110,11 +110,13 @@ def _join_splits(
 
 
 def _labels(values: Sequence[object] | Array, target: str, where: str) -> list[object]:
-    """The target's values -> plain Python values, one an example."""
+    """The target's values -> plain Python values, one or a list an example."""
+    if isinstance(values, Sequence) and any(isinstance(value, list | tuple | set | frozenset) for value in values):
+        return list(values)
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim != 1:
+    if array.ndim not in (1, 2):
         raise DataError("arrays-target", where=where, column=target, shape=str(array.shape))
     return [value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value for value in array.tolist()]
 

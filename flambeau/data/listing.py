@@ -6,11 +6,11 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flambeau.data.cache import Facts
 from flambeau.data.cleaning import Cleaned
-from flambeau.data.examples import WORDS, Source, class_counts, readable
+from flambeau.data.examples import WORDS, Source, readable
 from flambeau.data.split import Split, overlap
 from flambeau.messages import printable, text
 
@@ -20,13 +20,17 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet compute a cell."""
 
 
-def data_page(source: Source, cleaned: Cleaned, split: Split) -> str:
-    """What was found in the data -> Markdown: classes and splits, what is not used and why, copies, contradictory labels."""
+def data_page(source: Source, cleaned: Cleaned, split: Split, counts: Mapping[str, Mapping[str, int]]) -> str:
+    """What was found in the data -> Markdown: classes and splits, what is not used and why, copies, contradictory labels.
+
+    Args:
+        counts: examples of each class (or range of a value) in order, by split.
+    """
     words = split.words(len(source))
     parts = [f"# {_say('title', name=_plain(source.name))}"]
     if source.place is not None:
         parts.append(_plain(readable(str(source.place))))
-    parts.append(_counts(source, words))
+    parts.append(_counts(counts, words))
     parts += [f"- {_plain(notice.what)}" for notice in (*source.notices, *cleaned.notices, *split.notices)]
     if cleaned.problems:
         rows = ([_plain(problem.where), problem.error.code, _plain(problem.error.what)] for problem in cleaned.problems)
@@ -54,14 +58,13 @@ def split_csv(source: Source, facts: Facts, split: Split) -> str:
     return content.getvalue()
 
 
-def _counts(source: Source, words: Sequence[str]) -> str:
+def _counts(counts: Mapping[str, Mapping[str, int]], words: Sequence[str]) -> str:
     """The table of examples by class and split."""
-    labels = [_plain(source.label(row)) if source.target is not None else "" for row in range(len(source))]
-    pairs = Counter(zip(labels, words, strict=True))
-    used = class_counts(label for label, word in zip(labels, words, strict=True) if word)
-    rows = [[label, str(count), *(str(pairs[label, word]) for word in WORDS)] for label, count in used.items()]
+    names = dict.fromkeys(name for word in WORDS for name in counts[word])
+    found = {name: [counts[word].get(name, 0) for word in WORDS] for name in names}
+    rows = [[_plain(name), str(sum(numbers)), *map(str, numbers)] for name, numbers in found.items()]
     totals = Counter(words)
-    rows.append([f"**{_say('total')}**", str(sum(used.values())), *(str(totals[word]) for word in WORDS)])
+    rows.append([f"**{_say('total')}**", str(sum(totals[word] for word in WORDS)), *(str(totals[word]) for word in WORDS)])
     return _table([_say("class"), _say("examples"), *WORDS], rows)
 
 

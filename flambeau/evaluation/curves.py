@@ -16,6 +16,12 @@ DIGITS = 4
 """Decimal places of a point: a tenth of a pixel."""
 
 
+def ranking_curves(answers: AnyFloats, truths: Bools, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Answers and flags (examples, labels) -> the same as `curve_points` for each label that some examples have and some have not."""
+    counts = truths.sum(0)
+    return [_class_curves(answers[:, i], truths[:, i], label) for i, label in enumerate(labels) if 0 < counts[i] < len(truths)]
+
+
 def curve_points(answers: AnyFloats, truths: Ints, labels: Sequence[str]) -> list[dict[str, Any]]:
     """One entry for each class that can be ranked: {"label", "support", "roc_auc", "average_precision", "roc", "precision_recall"}.
 

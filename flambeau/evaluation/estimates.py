@@ -96,6 +96,23 @@ def cohen_kappa(seen: Outcomes) -> Estimate | Unknown:
     return _from_cells(seen, value, gradient, "-1 to 1")
 
 
+def quadratic_kappa(seen: Outcomes) -> Estimate | Unknown:
+    """Agreement beyond chance of classes in order; a mistake costs the square of its distance."""
+    value = metrics.weighted_kappa(seen.matrix)
+    if np.isnan(value):
+        return Unknown("one-class")
+    truths, answers = seen.matrix.sum(axis=1) / seen.num_examples, seen.matrix.sum(axis=0) / seen.num_examples
+    costs = metrics.squared_distances(seen.num_classes)
+    by_chance = float(truths @ costs @ answers)
+    gradient = (1 - value) / by_chance * ((costs @ answers)[:, None] + (truths @ costs)[None, :]) - costs / by_chance
+    return _from_cells(seen, value, gradient, "-1 to 1")
+
+
+def class_distance(seen: Outcomes) -> Estimate:
+    """Mean distance between answer and truth, in classes."""
+    return _mean(np.abs(seen.predictions - seen.truths).astype(np.float64), "0 and up")
+
+
 def matthews(seen: Outcomes) -> Estimate | Unknown:
     """Correlation of truth and answer."""
     truths, answers = seen.matrix.sum(axis=1) / seen.num_examples, seen.matrix.sum(axis=0) / seen.num_examples
@@ -204,7 +221,9 @@ CLASSIFICATION: Mapping[str, Figure] = MappingProxyType(
     }
 )
 
-FIGURES: Mapping[str, Mapping[str, Figure]] = MappingProxyType({"classification": CLASSIFICATION})
-"""By task. A new task is one more table."""
+ORDINAL: Mapping[str, Figure] = MappingProxyType({"accuracy": accuracy, "mae": class_distance, "quadratic_kappa": quadratic_kappa, **CLASSIFICATION})
 
-LOWER_IS_BETTER = frozenset({"log_loss", "brier_score"})
+FIGURES: Mapping[str, Mapping[str, Figure]] = MappingProxyType({"classification": CLASSIFICATION, "ordinal": ORDINAL})
+"""By task; those of labels and of values are in `flags` and `deviations`."""
+
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mae", "rmse", "median_error", "hamming_loss", "interval_width"})

@@ -31,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """Examples of one class in each split."""
+    """Examples of one class, or of one range of values, in each split."""
 
     label: str
     train: int
@@ -115,18 +115,20 @@ class EpochFacts:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One example of the test with a wrong answer."""
+    """One example of the test with a wrong answer, or with a large error."""
 
     name: str
     truth: str
     answer: str
-    confidence: float
-    """Probability of the answer, 0 to 1."""
-    truth_probability: float
+    confidence: float | None
+    """Probability of the answer, 0 to 1; None where it has none."""
+    truth_probability: float | None
     picture: str | None = None
     """The example as a ``data:image/...;base64,`` address."""
     suspect: bool = False
     """Whether the label rather than the answer may be wrong."""
+    error: float | None = None
+    """Answer minus truth, where they are numbers."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class ReportFacts:
     """Wrong answers of the test in all."""
     exports: Sequence[ExportFacts] = ()
     reproduction: Reproduction | None = None
+    task: str = "classification"
     format: int = FORMAT
 
 

@@ -36,7 +36,7 @@ class Estimate:
     """Number of examples that count where the influence says nothing: all answers right, or all wrong."""
     classes: int = 0
     """Number of classes that the figure is a mean over; 0 for a mean over the examples."""
-    range: Literal["0 to 1", "-1 to 1", "0 and up"] = "0 to 1"
+    range: Literal["0 to 1", "-1 to 1", "0 and up", "up to 1"] = "0 to 1"
 
     @property
     def standard_error(self) -> float:
@@ -57,6 +57,9 @@ def interval(estimate: Estimate, level: float) -> tuple[float, float]:
     """The ends of the interval that covers the true value in a share `level` of all tests."""
     if estimate.range == "0 and up":
         return log_interval(estimate.value, estimate.standard_error, level)
+    if estimate.range == "up to 1":
+        low, high = log_interval(1 - estimate.value, estimate.standard_error, level)
+        return 1 - high, 1 - low
     share, error = estimate.value, sqrt(estimate.standard_error**2 + estimate.unseen_variance)
     if estimate.range == "0 to 1":
         return _effective_wilson(share, error, estimate.effective, level)

@@ -93,6 +93,22 @@ def matthews(matrix: Ints) -> float:
     return float(np.trace(shares) - truths @ answers) / spread**0.5 if varied else 0.0
 
 
+def weighted_kappa(matrix: Ints) -> float:
+    """Agreement beyond chance of classes in order, -1 to 1, where a mistake costs the square of its distance; NaN where chance never errs.
+
+    Source: Cohen, Weighted kappa, 1968.
+    """
+    shares, costs = matrix / matrix.sum(), squared_distances(len(matrix))
+    by_chance = float(shares.sum(axis=1) @ costs @ shares.sum(axis=0))
+    return 1 - float((shares * costs).sum()) / by_chance if by_chance else float("nan")
+
+
+def squared_distances(num_classes: int) -> Floats:
+    """(classes, classes) the square of how many classes lie between two of them."""
+    places = np.arange(num_classes, dtype=np.float64)
+    return np.asarray((places[:, None] - places[None, :]) ** 2)
+
+
 def is_in_top(answers: AnyFloats, truths: Ints, k: int) -> Bools:
     """Whether the true class is among the `k` most probable, (examples,); of equals the first classes come first."""
     own = answers[np.arange(len(truths)), truths][:, None]

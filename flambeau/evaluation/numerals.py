@@ -8,6 +8,8 @@ from typing import Any
 from flambeau.evaluation.estimates import LOWER_IS_BETTER
 
 NONE = "–"
+SIGNED = frozenset({"cohen_kappa", "matthews", "quadratic_kappa", "r2"})
+"""Scores that can be below 0."""
 
 
 def percent(share: float | None) -> str:
@@ -16,9 +18,11 @@ def percent(share: float | None) -> str:
 
 
 def decimal(value: float | None) -> str:
-    """Three digits that count: 0.214, 12.3, 3.1e-06."""
+    """Three digits that count: 0.214, 12.3, 3.1e-06; whole numbers from 1,000 on."""
     if value is None:
         return NONE
+    if 1000 <= abs(value) < 1e9:
+        return f"{value:,.0f}"
     return f"{value:.3f}" if 1e-3 <= abs(value) < 10 or value == 0 else f"{value:.3g}"
 
 
@@ -68,9 +72,9 @@ def ends(name: str, figure: Mapping[str, Any]) -> str:
 
 def is_plain(name: str) -> bool:
     """Whether a metric is a number rather than a share of something."""
-    return name in LOWER_IS_BETTER or name in {"cohen_kappa", "matthews", "roc_auc", "weighted_roc_auc", "average_precision"}
+    return name in LOWER_IS_BETTER or name in SIGNED or name in {"roc_auc", "weighted_roc_auc", "average_precision"}
 
 
 def is_share(name: str) -> bool:
     """Whether a metric lies between 0 and 1 and larger is better, so that it can be drawn on that axis."""
-    return name not in LOWER_IS_BETTER and name not in {"cohen_kappa", "matthews"}
+    return name not in LOWER_IS_BETTER and name not in SIGNED

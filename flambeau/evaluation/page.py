@@ -10,14 +10,20 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from flambeau.evaluation.facts import ReportFacts
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.markup import Markup, clean, tag
 from flambeau.evaluation.sections_data import data
-from flambeau.evaluation.sections_test import test
 from flambeau.evaluation.sections_training import curves, model
 from flambeau.evaluation.sections_use import deployment, mistakes, reproduce
 from flambeau.evaluation.sections_verdict import verdict
 from flambeau.evaluation.words import TAGS, say, switched, switched_text
 from flambeau.messages import language
+
+
+def test(facts: ReportFacts) -> Markup | None:
+    """The test section, as the task has it."""
+    return EVALUATIONS[facts.task].section(facts)
+
 
 SECTIONS = MappingProxyType(
     {"data": data, "model": model, "curves": curves, "test": test, "mistakes": mistakes, "deployment": deployment, "reproduce": reproduce}

@@ -11,8 +11,8 @@ import numpy as np
 from flambeau.errors import CheckFailed
 from flambeau.evaluation import metrics
 from flambeau.evaluation.config import TestConfig
-from flambeau.evaluation.estimates import FIGURES, Figure, Unknown, top_k_accuracy
-from flambeau.evaluation.intervals import f1_interval, interval, wilson
+from flambeau.evaluation.estimates import FIGURES, LOWER_IS_BETTER, Unknown, top_k_accuracy
+from flambeau.evaluation.intervals import Estimate, f1_interval, interval, wilson
 from flambeau.evaluation.metrics import AnyFloats, Ints
 from flambeau.evaluation.outcomes import Outcomes, outcomes
 
@@ -34,7 +34,7 @@ def evaluate(answers: AnyFloats, truths: Ints, labels: Sequence[str], config: Te
     figures = dict(FIGURES[task])
     if seen.num_classes > config.top_k:
         figures[f"top_{config.top_k}_accuracy"] = top_k_accuracy(config.top_k)
-    scores: Json = {name: _score(figure, seen, config.confidence) for name, figure in figures.items()}
+    scores: Json = {name: scored(figure(seen), seen.num_examples, config.confidence) for name, figure in figures.items()}
     return scores | {
         "n": seen.num_examples,
         "level": config.confidence,
@@ -49,6 +49,13 @@ def evaluate(answers: AnyFloats, truths: Ints, labels: Sequence[str], config: Te
 def headlines(scores: Mapping[str, Any]) -> dict[str, Json]:
     """The single scores out of what `evaluate` gives, by name: those that ``--json`` prints."""
     return {name: score for name, score in scores.items() if isinstance(score, dict) and "value" in score}
+
+
+def quick_in_order(answers: AnyFloats, truths: Ints) -> dict[str, float]:
+    """Of classes in order: the mean distance in classes, and quadratic kappa (NaN where chance never errs)."""
+    predictions = metrics.predicted(answers)
+    matrix = metrics.confusion(truths, predictions, answers.shape[1])
+    return {"mae": float(np.abs(predictions - truths).mean()), "quadratic_kappa": metrics.weighted_kappa(matrix)}
 
 
 def quick(answers: AnyFloats, truths: Ints) -> dict[str, float]:
@@ -91,39 +98,47 @@ def weakest(scores: Mapping[str, Any]) -> Json | None:
     }
 
 
-def shortfalls(scores: Mapping[str, Any], least: Mapping[str, float]) -> list[Json]:
-    """What falls short of `least` (`TestConfig.min`), each {"metric", "value", "least"}; a score that is not there falls short."""
-    values = {name: scores.get(name, {}).get("value") for name in least}
-    return [{"metric": name, "value": values[name], "least": bound} for name, bound in least.items() if not _reaches(values[name], bound)]
+def shortfalls(scores: Mapping[str, Any], bounds: Mapping[str, float]) -> list[Json]:
+    """What misses its bound (`TestConfig.min` and `max`), each {"metric", "value", "bound"}; a score that is not there misses it."""
+    values = {name: scores.get(name, {}).get("value") for name in bounds}
+    return [{"metric": name, "value": values[name], "bound": bound} for name, bound in bounds.items() if not _keeps(name, values[name], bound)]
 
 
-def require(scores: Mapping[str, Any], least: Mapping[str, float]) -> None:
-    """Nothing, when each score is at least what `least` asks for.
+def require(scores: Mapping[str, Any], bounds: Mapping[str, float]) -> None:
+    """Nothing, when each score is at least its bound, and each error at most.
 
     Raises:
-        CheckFailed: a score is below, or was not computed.
+        CheckFailed: a score is below, an error above, or one was not computed.
     """
-    short = shortfalls(scores, least)
+    short = shortfalls(scores, bounds)
     if short:
-        told = ", ".join(f"{row['metric']} {'?' if row['value'] is None else format(row['value'], '.4f')} < {row['least']:g}" for row in short)
+        told = ", ".join(_missed(row["metric"], row["value"], row["bound"]) for row in short)
         raise CheckFailed("score-too-low", where="test.min", scores=told, n=scores["n"])
 
 
-def _reaches(value: float | None, least: float) -> bool:
-    return value is not None and value >= least
+def _missed(name: str, value: float | None, bound: float) -> str:
+    return f"{name} {'?' if value is None else format(value, '.4f')} {'>' if name in LOWER_IS_BETTER else '<'} {bound:g}"
 
 
-def _score(figure: Figure, seen: Outcomes, level: float) -> Json:
-    estimate = figure(seen)
+def _keeps(name: str, value: float | None, bound: float) -> bool:
+    return value is not None and (value <= bound if name in LOWER_IS_BETTER else value >= bound)
+
+
+def scored(estimate: Estimate | Unknown, num_examples: int, level: float) -> Json:
+    """A figure with its interval: {"value", "low", "high", "n"}; null with a "reason" where it is not defined."""
     if isinstance(estimate, Unknown):
-        return _unknown(estimate.reason, seen.num_examples)
+        return _unknown(estimate.reason, num_examples)
     low, high = interval(estimate, level)
     return {"value": estimate.value, "low": low, "high": high, "n": estimate.n}
 
 
 def _class_scores(seen: Outcomes, index: int, label: str, level: float) -> Json:
-    right = int(seen.matrix[index, index])
     examples, answered = int(seen.matrix[index].sum()), int(seen.matrix[:, index].sum())
+    return class_scores(label, int(seen.matrix[index, index]), examples, answered, level)
+
+
+def class_scores(label: str, right: int, examples: int, answered: int, level: float) -> Json:
+    """Precision, recall and F1 of one class or label, from its right answers, its examples and how often it was answered."""
     return {
         "label": label,
         "precision": _share(right, answered, level, "never-answered"),

@@ -33,10 +33,27 @@ def test(facts: ReportFacts) -> Markup | None:
         "test",
         note(say("test-told", n=scores["n"], level=f"{scores['level']:.0%}")),
         _absent(scores),
-        _scores(scores),
+        scores_table(scores),
         _classes(scores),
         confusion(scores),
         _charts(facts),
+    )
+
+
+def labels_test(facts: ReportFacts) -> Markup | None:
+    """The section of a task with several labels; None without a test."""
+    scores = facts.test
+    if scores is None:
+        return None
+    charts = [_ranking(facts.curves, "roc", "roc_auc"), _ranking(facts.curves, "precision-recall", "average_precision")]
+    return section(
+        "test",
+        note(say("test-told", n=scores["n"], level=f"{scores['level']:.0%}"), " ", say("threshold-told", threshold=f"{scores['threshold']:g}")),
+        _absent(scores),
+        scores_table(scores),
+        _classes(scores),
+        tag("h3", say("ranking-head")),
+        tag("div", *(chart for chart in charts if chart), class_="grid"),
     )
 
 
@@ -49,7 +66,8 @@ def _listed(names: Sequence[str]) -> list[Markup]:
     return [join(", " if i else "", name_of(name)) for i, name in enumerate(names)]
 
 
-def _scores(scores: Mapping[str, Any]) -> Markup:
+def scores_table(scores: Mapping[str, Any]) -> Markup:
+    """All single scores with their intervals."""
     rows = [_score_row(name, score) for name, score in headlines(scores).items()]
     return table("scores-table", [say("score"), say("value"), say("interval-head"), ""], rows, numeric=(1, 2))
 

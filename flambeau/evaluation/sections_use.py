@@ -8,6 +8,7 @@ from typing import Any
 from flambeau.evaluation import numerals
 from flambeau.evaluation.blocks import note, section, state, table, terms
 from flambeau.evaluation.facts import ExportFacts, Mistake, ReportFacts, Reproduction
+from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.markup import Markup, clean, join, name_of, picture, tag
 from flambeau.evaluation.words import say
 
@@ -21,7 +22,8 @@ def mistakes(facts: ReportFacts) -> Markup | None:
         return None
     if not facts.mistakes:
         return section("mistakes", note(say("no-mistakes" if not facts.num_mistakes else "mistakes-hidden")))
-    told = note(say("mistakes-told", n=len(facts.mistakes), total=facts.num_mistakes or len(facts.mistakes)))
+    key = EVALUATIONS[facts.task].mistakes_told
+    told = note(say(key, n=len(facts.mistakes), total=facts.num_mistakes or len(facts.mistakes)))
     suspects = any(mistake.suspect for mistake in facts.mistakes)
     cards = tag("ul", *(_mistake(mistake) for mistake in facts.mistakes), class_="mistakes")
     return section("mistakes", told, note(say("suspects-told")) if suspects else None, cards)
@@ -36,13 +38,20 @@ def _mistake(mistake: Mistake) -> Markup:
             " ",
             name_of(mistake.truth),
             " ",
-            tag("span", numerals.percent(mistake.truth_probability), class_="quiet"),
+            tag("span", numerals.percent(mistake.truth_probability), class_="quiet") if mistake.truth_probability is not None else None,
         ),
-        tag("p", tag("span", say("answer"), class_="quiet"), " ", tag("strong", name_of(mistake.answer)), " ", numerals.percent(mistake.confidence)),
+        tag("p", tag("span", say("answer"), class_="quiet"), " ", tag("strong", name_of(mistake.answer)), " ", _extent(mistake)),
         tag("p", clean(mistake.name), class_="file", title=clean(mistake.name)),
     ]
     flag = tag("p", "⚑ ", say("suspect"), class_="suspect") if mistake.suspect else None
     return tag("li", shown, tag("div", flag, *words), class_="card mistake")
+
+
+def _extent(mistake: Mistake) -> str | None:
+    """How sure the answer was, or how far off."""
+    if mistake.error is not None:
+        return f"({'+' if mistake.error > 0 else ''}{numerals.decimal(mistake.error)})"
+    return None if mistake.confidence is None else numerals.percent(mistake.confidence)
 
 
 def deployment(facts: ReportFacts) -> Markup | None:

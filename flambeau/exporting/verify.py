@@ -41,16 +41,18 @@ def verify(target: str, runner: Runner, reference: Runner, predictor: Predictor,
     for encoded in _batches(predictor, examples):
         got = replace(predictor, runner=runner).answer(encoded)
         want = replace(predictor, runner=reference).answer(encoded)
-        worst = max(worst, largest_difference(got, want))
+        worst = max(worst, largest_difference(got, want, predictor.target.units))
         same += int(predictor.target.agrees(got, want, TOLERANCE).sum())
     return Verification(target, len(examples), worst, same, TOLERANCE, worst <= TOLERANCE and same == len(examples))
 
 
-def largest_difference(answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> float:
-    """Largest |answer - reference|, relative to the reference where that is larger than 1; infinite where one of them is not finite."""
+def largest_difference(answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], units: npt.ArrayLike = 1.0) -> float:
+    """Largest |answer - reference| in `units` (`Target.units`), relative to the reference where that is larger; infinite where one of
+    them is not finite.
+    """
     if not (np.isfinite(answers).all() and np.isfinite(reference).all()):
         return float("inf")
-    return float((np.abs(answers - reference) / np.maximum(1.0, np.abs(reference))).max())
+    return float((np.abs(answers - reference) / np.maximum(units, np.abs(reference))).max())
 
 
 def demand(verification: Verification, where: str) -> None:

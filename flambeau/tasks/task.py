@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ class Task(Config, ABC):
     """Which task it is."""
     target: str
     """Name of the field (column) that is to be predicted."""
+    weight: str | None = None
+    """Column with the weight of each example in the loss of training; it is no input. Validation and test count every example once."""
 
     @classmethod
     @abstractmethod
@@ -47,16 +49,40 @@ class Target(Config, ABC):
     """Names of the classes, in the order of the answers; () where there are none."""
     counts: tuple[int, ...] = ()
     """Training examples of each class."""
+    ordered: ClassVar[bool] = False
+    """Whether the order of `groups` means something; else the one with most examples is told first."""
+
+    balances: ClassVar[bool] = False
+    """Whether an example is in exactly one group, so that groups can be drawn equally often."""
 
     @property
     @abstractmethod
     def out_features(self) -> int:
-        """How many numbers the network's head gives for one example."""
+        """How many numbers the network's head gives for one example; as many are in an answer."""
 
     @property
     @abstractmethod
     def monitor(self) -> str:
-        """Name of the validation metric by which the best epoch is kept."""
+        """Name of the validation metric by which the best epoch is kept; "valid_loss" is one."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What each number of an answer is, in order."""
+        return self.labels
+
+    @property
+    def units(self) -> npt.NDArray[np.float64]:
+        """(out_features,) what a difference between two answers is measured by: 1 for probabilities."""
+        return np.ones(self.out_features)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What examples are counted by, in order: the classes, or ranges of a value."""
+        return self.labels
+
+    @abstractmethod
+    def group(self, value: object) -> tuple[str, ...]:
+        """A raw target value -> those of `groups` in which its example is counted."""
 
     @abstractmethod
     def encode(self, value: object) -> Array:
@@ -67,16 +93,24 @@ class Target(Config, ABC):
         """
 
     @abstractmethod
-    def truth(self, value: object) -> npt.NDArray[np.int64]:
+    def truth(self, value: object) -> Array:
         """A raw target value -> answer space (the unit of the data)."""
 
     @abstractmethod
-    def loss(self) -> nn.Module:
-        """(logits (batch, out_features), targets) -> loss of each example (batch,)."""
+    def restored(self, encoded: Array) -> Array:
+        """Encoded targets (batch, ...) -> the same in answer space, as `truth` gives them."""
+
+    @abstractmethod
+    def loss(self, allow_code: bool = False) -> nn.Module:
+        """(logits (batch, out_features), targets) -> loss of each example (batch,).
+
+        Raises:
+            RecipeError: it is code of the user, and that is not allowed or cannot be loaded.
+        """
 
     @abstractmethod
     def soft(self, targets: Tensor) -> Tensor:
-        """Encoded targets -> the same as numbers that can be mixed with each other: (batch, out_features)."""
+        """Encoded targets -> the same as numbers that can be mixed with each other, (batch, ...)."""
 
     @abstractmethod
     def activation(self) -> nn.Module:

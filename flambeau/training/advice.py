@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from flambeau import messages
 from flambeau.types import Epoch
@@ -11,9 +12,9 @@ from flambeau.types import Epoch
 RISEN = 1.1
 """So many times its lowest value the validation loss has risen at the end: it has turned, not only trembled."""
 GAP = 0.08
-"""Accuracy on train minus accuracy on validation that is more than chance on a few hundred examples."""
-LOW = 0.85
-"""An accuracy on the training examples below this leaves much to learn."""
+"""A score on train minus the same on validation that is more than chance on a few hundred examples."""
+SCORES: Mapping[str, tuple[str, float]] = MappingProxyType({"accuracy": ("{:.1%}", 0.85), "micro_f1": ("{:.1%}", 0.85), "r2": ("R2 {:.2f}", 0.5)})
+"""What is looked at where the epochs have it: how it is written, and below which value on the training examples much is left to learn."""
 STILL = 2
 """The best epoch among so many of the last: training ended while it was still gaining."""
 FLAT = 0.01
@@ -42,7 +43,7 @@ class Advice:
 def gap(history: Sequence[Epoch]) -> Advice:
     """The epochs of a training -> whether it learnt by heart, too little, not to the end, or as it should.
 
-    Accuracy is looked at where the epochs have it, the loss otherwise. The loss on training examples is measured with dropout and
+    A score of `SCORES` is looked at where the epochs have one, the loss otherwise. The loss on training examples is measured with dropout and
     augmentation on, so that it may well lie above that on validation.
     """
     if not history:
@@ -50,10 +51,12 @@ def gap(history: Sequence[Epoch]) -> Advice:
     best = max(history, key=lambda epoch: (epoch.best, epoch.number))
     last = history[-1]
     facts: dict[str, object] = {"best": best.number, "last": last.number}
-    train, valid = best.train.get("accuracy"), best.valid.get("accuracy")
-    if train is not None and valid is not None:
-        facts |= {"train": f"{train:.1%}", "valid": f"{valid:.1%}"}
-        apart, poor = train - valid > GAP, train < LOW and valid < LOW
+    name = next((name for name in SCORES if name in best.train and name in best.valid), None)
+    if name is not None:
+        form, low = SCORES[name]
+        train, valid = best.train[name], best.valid[name]
+        facts |= {"train": form.format(train), "valid": form.format(valid)}
+        apart, poor = train - valid > GAP, train < low and valid < low
         turned = _has_turned(history) and train > valid
     else:
         facts |= {"train": f"{best.train_loss:.3g}", "valid": f"{best.valid_loss:.3g}"}

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.types import Epoch
-
-LOWER_IS_BETTER = frozenset({"valid_loss", "log_loss", "brier", "calibration_error", "mae", "mse", "rmse"})
-"""Validation metrics that fall as the network improves; all others rise."""
 
 
 def rank(epoch: Epoch, monitor: str) -> tuple[float, float]:
     """An epoch -> how good it is (the larger the better): by the monitored metric, then by the validation loss."""
-    value = epoch.valid_loss if monitor == "valid_loss" else epoch.valid[monitor]
+    if monitor == "valid_loss":
+        return _score(-epoch.valid_loss), 0.0
+    value = epoch.valid[monitor]
     return _score(-value if monitor in LOWER_IS_BETTER else value), _score(-epoch.valid_loss)
 
 

@@ -1,0 +1,76 @@
+"""What evaluation does for one kind of task: scores, baseline, the words of transcript and report. One member for each, in `kinds`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from flambeau.evaluation.config import TestConfig
+from flambeau.evaluation.facts import Mistake, ReportFacts
+from flambeau.evaluation.markup import Markup
+from flambeau.evaluation.metrics import AnyFloats
+from flambeau.tasks.task import Target
+from flambeau.types import Array
+
+Json = dict[str, Any]
+Line = tuple[str, dict[str, Any]]
+"""A key of the catalogue and the facts that fill it."""
+Fitted = TypeVar("Fitted", bound=Target)
+
+
+class Evaluation(ABC, Generic[Fitted]):
+    """How the answers (examples, out_features) of a task are judged beside the truths (examples, ...), both in answer space."""
+
+    main: ClassVar[str]
+    """The score that stands for all; the baseline has it too."""
+    cards: ClassVar[tuple[str, ...]]
+    """Scores that the report shows beside it."""
+    shown: ClassVar[tuple[str, ...]]
+    """Scores of the model card."""
+    mistakes_told: ClassVar[str] = "mistakes-told"
+    """Key of the sentence above the worst mistakes."""
+
+    @abstractmethod
+    def quick(self, answers: AnyFloats, truths: Array, target: Fitted) -> dict[str, float]:
+        """A few scores without intervals, cheap enough for every epoch; the epoch table shows those that it has a column for."""
+
+    @abstractmethod
+    def evaluate(self, answers: AnyFloats, truths: Array, target: Fitted, config: TestConfig) -> Json:
+        """All scores, ready for JSON: each under its name as ``{"value", "low", "high", "n"}``, beside "n" and the "level" of the intervals."""
+
+    @abstractmethod
+    def baseline(self, truths: Array, target: Fitted, level: float) -> Json:
+        """How good an answer is that looks at nothing: "label" says which answer, and the main score is among the others."""
+
+    @abstractmethod
+    def weakest(self, scores: Mapping[str, Any]) -> Json | None:
+        """Where the model is worst, out of what `evaluate` gives; None where nothing stands out."""
+
+    @abstractmethod
+    def lines(self, test: Mapping[str, Any], baseline: Mapping[str, Any], weakest: Mapping[str, Any] | None) -> list[Line]:
+        """The result in one line of the transcript, and what is weakest in a second one."""
+
+    def curves(self, answers: AnyFloats, truths: Array, target: Fitted) -> list[Json]:
+        """Points of the ranking curves; none where nothing is ranked."""
+        return []
+
+    @abstractmethod
+    def mistakes(self, answers: AnyFloats, truths: Array, target: Fitted, most: int) -> list[tuple[int, Mistake]]:
+        """At most `most` examples, the worst first: the place in the test, and what was wrong (its name is left open)."""
+
+    @abstractmethod
+    def num_mistakes(self, answers: AnyFloats, truths: Array, target: Fitted) -> int:
+        """Of how many they are the worst."""
+
+    @abstractmethod
+    def section(self, facts: ReportFacts) -> Markup | None:
+        """The test section of the report; None without a test."""
+
+    @abstractmethod
+    def callout(self, scores: Mapping[str, Any]) -> Markup | None:
+        """What is weakest, as a sentence of the report."""
+
+    @abstractmethod
+    def card_tables(self, scores: Mapping[str, Any]) -> Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]]:
+        """Further tables of the model card: heads, and rows of plain cells whose first one is a name."""
