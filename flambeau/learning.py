@@ -13,6 +13,7 @@ from flambeau.data.batches import Batches
 from flambeau.errors import Notice, RecipeError
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Planned, Remark, Show, Started, Trained
+from flambeau.inputs.input import tensor_names
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
 from flambeau.network.build import Network, build, parameter_groups
@@ -82,6 +83,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         data.target.out_features,
         data.target.activation(),
         config.seed,
+        tensors=tensor_names(data.preprocessors),
         allow_code=allow_code,
     )
     batches = Batches(

@@ -23,7 +23,7 @@ from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.network.choose import Choice, choose
-from flambeau.network.spec import LayerList, as_written, read_preset
+from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
 from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
@@ -147,8 +147,8 @@ def resolve(request: Request) -> Plan:
         recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
         recipe, notices = _with_inputs(recipe, source, request)
         recipe, choice = _with_network(recipe, source)
-        name, why = request.network or (_name_of(recipe), choice.reason if choice else "")
-        recipe = _changed(_expanded(recipe), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
+        name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
+        recipe = _changed(_expanded(recipe, source), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
     return Plan(recipe, source, name, why, choice, text, document, notices)
 
 
@@ -273,18 +273,12 @@ def _with_network(recipe: Recipe, source: Source) -> tuple[Recipe, Choice | None
     return recipe.model_copy(update={"network": choice.spec}), choice
 
 
-def _expanded(recipe: Recipe) -> Recipe:
+def _expanded(recipe: Recipe, source: Source) -> Recipe:
     """A preset's name replaced by its layers, so that each can be seen and set."""
-    if not isinstance(recipe.network, str):
+    if all(isinstance(network, LayerList) for network in networks_in(recipe.network).values()):
         return recipe
-    return recipe.model_copy(update={"network": LayerList(layers=read_preset(recipe.network).network.filled())})
-
-
-def _name_of(recipe: Recipe) -> str:
-    network = recipe.network
-    if isinstance(network, str):
-        return network
-    return "layers" if isinstance(network, LayerList) else str(getattr(network, next(iter(type(network).model_fields))))
+    axes = {name: chosen.gives.axes for name, chosen in preprocessors_of(recipe.inputs, source).items()}
+    return recipe.model_copy(update={"network": expanded(recipe.network, axes)})
 
 
 def _read(chosen: Input, source: Source, name: str) -> list[Any]:

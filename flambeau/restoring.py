@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from flambeau.document import read_file
 from flambeau.errors import DataError
 from flambeau.extras import need
-from flambeau.inputs.input import Preprocessor
+from flambeau.inputs.input import Preprocessor, tensor_names
 from flambeau.network.build import Network, build
 from flambeau.network.spec import NetworkSpec
 from flambeau.tasks.task import Target
@@ -36,6 +36,7 @@ def restore_network(folder: Path, preprocessors: Mapping[str, Preprocessor], tar
         target.out_features,
         target.activation(),
         seed=0,
+        tensors=tensor_names(preprocessors),
         allow_code=allow_code,
         pretrained=False,
     )

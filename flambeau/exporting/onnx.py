@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,14 @@ import numpy.typing as npt
 from flambeau.errors import CheckFailed, DataError
 from flambeau.exporting.exporter import Exporter
 from flambeau.machine import available_threads
-from flambeau.types import Array, Runner
+from flambeau.types import MASK, Array, Runner
 
 if TYPE_CHECKING:
     from flambeau.network.build import Network
 
 OUTPUT = "answers"
+SHORTEST = 4
+"""Times of the example that is exported: torch takes an axis of 0 or 1 for one that never varies."""
 
 
 class Onnx(Exporter):
@@ -31,12 +33,12 @@ class Onnx(Exporter):
     file = "model.onnx"
 
     def export(self, network: Network, sample: Mapping[str, Array], path: Path, metadata: Mapping[str, str]) -> None:
-        """As Exporter.export: dynamic batch, opset of torch's choice, weights inside the file."""
+        """As Exporter.export: any batch size, any length where there is a mask, opset of torch's choice, weights inside the file."""
         import onnx
         import torch
 
+        sample = {name: _long_enough(name, array, sample) for name, array in sample.items()}
         names = list(sample)
-        batch = torch.export.Dim("batch", min=1)
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(sample[name])) for name in names)
         network.eval()
         try:
@@ -46,7 +48,7 @@ class Onnx(Exporter):
                     tensors,
                     input_names=names,
                     output_names=[OUTPUT],
-                    dynamic_shapes=(tuple({0: batch} for _ in names),),
+                    dynamic_shapes=(_free_axes(names),),
                     dynamo=True,
                     verbose=False,
                 )
@@ -91,6 +93,24 @@ class OnnxRunner:
         """As types.Runner."""
         answers: npt.NDArray[np.float32] = self._session.run([OUTPUT], {name: inputs[name] for name in self.input_names})[0]
         return answers
+
+
+def _free_axes(names: Sequence[str]) -> tuple[dict[int, Any], ...]:
+    """For each tensor the axes that may have any size: the batch, and the time of an input that has a mask."""
+    import torch
+
+    batch = torch.export.Dim("batch", min=1)
+    times = {name: torch.export.Dim(f"time{place}", min=1) for place, name in enumerate(names) if name + MASK in names}
+    found = [times.get(name.removesuffix(MASK) if name.removesuffix(MASK) in times else name) for name in names]
+    return tuple({0: batch} if time is None else {0: batch, 1: time} for time in found)
+
+
+def _long_enough(name: str, array: Array, sample: Mapping[str, Array]) -> Array:
+    """An array of the sample; of one whose length varies, with more padding where it is so short that its length would be taken for fixed."""
+    if name + MASK not in sample and not (name.endswith(MASK) and name.removesuffix(MASK) in sample):
+        return array
+    missing = max(0, SHORTEST - array.shape[1])
+    return np.pad(array, [(0, 0), (0, missing), *[(0, 0)] * (array.ndim - 2)])
 
 
 @contextmanager

@@ -25,6 +25,6 @@ class TorchRunner:
         import torch
 
         with torch.inference_mode():
-            tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._network.input_names]
+            tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._network.tensor_names]
             answers: npt.NDArray[np.float32] = self._network(*tensors).numpy()
         return answers

@@ -83,7 +83,7 @@ class Prelu(Activation):
     def build(self, shape: Shape) -> nn.Module:
         from flambeau.network.modules import Prelu as Module
 
-        axis = shape.axes.index("channels") if "channels" in shape.axes else len(shape.axes) - 1
+        axis = shape.wide
         return Module(shape.concrete[axis] if self.each else 1, axis - len(shape.axes), self.slope)
 
 

@@ -16,7 +16,7 @@ from flambeau.messages import printable
 from flambeau.naming import closest
 from flambeau.network.body import Body, drawing, refuse_giant
 from flambeau.network.chain import inside
-from flambeau.network.cost import measure
+from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, IMAGE, Shape
 from flambeau.network.modules import Chain, Frozen
 from flambeau.network.spec import TimmNetwork
@@ -70,7 +70,7 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
         draft = _created(timm, spec, shape, False)
     try:
         refuse_giant(draft, shape)
-        _, features = measure(draft, torch.empty(1, *shape.concrete, device="meta"))
+        _, features = measure(draft, example(shape))
     except RecipeError as error:
         raise inside(error, *_PATH) from None
     except (RuntimeError, ValueError, AssertionError) as error:
@@ -79,7 +79,8 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
         model = _created(timm, spec, shape, pretrained and spec.weights == "hub")
     notices = _loaded(spec, model) if pretrained and spec.weights not in (None, "hub") else ()
     module = Frozen(model) if spec.freeze else model
-    return Body(Chain({"0_timm": module}, [Shape(FEATURES, tuple(features.shape[1:]))]), spec.lr_scale, notices=notices)
+    chain = Chain({"0_timm": module}, [Shape(FEATURES, tuple(features.shape[1:]))])
+    return Body(chain, features.shape[1], ((chain, spec.lr_scale),), notices=notices)
 
 
 def _timm() -> ModuleType:

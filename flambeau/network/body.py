@@ -12,10 +12,9 @@ from torch import nn
 from flambeau.errors import Notice, RecipeError, ShapeError
 from flambeau.network.chain import build_chain, inside, last_shape, takes
 from flambeau.network.combine import num_layers
-from flambeau.network.convolution import GlobalAvgPool
-from flambeau.network.cost import measure
+from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, Layer, Shape
-from flambeau.network.modules import Chain
+from flambeau.network.pooling import GlobalAvgPool
 from flambeau.network.rewriting import pool_first
 
 MAX_LAYERS = 2_000
@@ -28,9 +27,12 @@ MAX_ACTIVATION_BYTES = 4 * 2**30
 class Body:
     """What a spec was built to."""
 
-    chain: Chain
-    lr_scale: float = 1.0
-    """Learning rate of its parameters as a share of the head's."""
+    module: nn.Module
+    """What each input is, in order -> (batch, features)."""
+    features: int
+    """How many features it gives."""
+    scaled: tuple[tuple[nn.Module, float], ...] = ()
+    """The parts whose learning rate is a share of the head's, and that share."""
     on_meta: bool = True
     """Whether it runs on tensors without memory; code of the user may look at its numbers."""
     notices: tuple[Notice, ...] = ()
@@ -68,7 +70,7 @@ def build_body(layers: tuple[Layer, ...], shape: Shape, seed: int) -> Body:
         with drawing(seed):
             chain = build_chain(complete, shape)
         pool_first(chain)
-        return Body(chain)
+        return Body(chain, last_shape(complete, shape).concrete[0])
     except RecipeError as error:
         raise inside(error, "network") from None
 
@@ -88,6 +90,6 @@ def refuse_giant(draft: nn.Module, shape: Shape) -> None:
     parameters = sum(parameter.numel() for parameter in draft.parameters())
     if parameters > MAX_PARAMETERS:
         raise RecipeError("parameters-too-many", count=parameters, limit=MAX_PARAMETERS)
-    cost, _ = measure(draft, torch.empty(1, *shape.concrete, device="meta"))
+    cost, _ = measure(draft, example(shape))
     if cost.memory_bytes > MAX_ACTIVATION_BYTES:
         raise RecipeError("memory-too-large", gib=cost.memory_bytes / 2**30, limit=MAX_ACTIVATION_BYTES / 2**30)

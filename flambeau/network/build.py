@@ -9,46 +9,63 @@ from torch import Tensor, nn
 
 from flambeau.errors import RecipeError
 from flambeau.network.body import MAX_PARAMETERS, Body, build_body, drawing
+from flambeau.network.branches import build_branches
 from flambeau.network.layer import Layer, Shape
-from flambeau.network.spec import PRESETS, CustomNetwork, LayerList, TimmNetwork, read_preset
-from flambeau.types import TensorSpec
+from flambeau.network.padding import Flow, entering
+from flambeau.network.spec import PRESETS, AnyNetwork, Branches, CustomNetwork, OneInput, TimmNetwork, read_preset
+from flambeau.types import MASK, TensorSpec
 
 
 class Network(nn.Module):
     """Raw encoded inputs -> answers. What is trained, exported and served is this one module."""
 
-    def __init__(self, input_names: Sequence[str], prepare: Sequence[nn.Module], body: Body, head: nn.Module, activation: nn.Module) -> None:
+    def __init__(self, tensors: Mapping[str, str], prepare: Sequence[nn.Module], body: Body, head: nn.Linear, activation: nn.Module) -> None:
         super().__init__()
-        self.input_names = tuple(input_names)
+        self.tensors = dict(tensors)
+        """The tensors of a batch, in the order of the graph's inputs -> the input that each belongs to."""
         self.prepare = nn.ModuleList(prepare)
         """One module for each input, in the order of `input_names` (which may be any text, so they cannot name modules)."""
-        self.body = body.chain
+        self.body = body.module
         self.head = head
         self.activation = activation
-        self.lr_scale = body.lr_scale
-        """Learning rate of the body as a share of the head's."""
+        self.scaled = body.scaled
+        """The parts whose learning rate is a share of the head's, and that share."""
         self.on_meta = body.on_meta
         self.notices = body.notices
 
+    @property
+    def tensor_names(self) -> tuple[str, ...]:
+        """The inputs of the graph, in order: the name of an input, and NAME.mask behind it where its length varies."""
+        return tuple(self.tensors)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs, in order."""
+        return tuple(dict.fromkeys(self.tensors.values()))
+
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Encoded inputs by name, each (batch, *spec.shape), -> (batch, out_features) in training space."""
-        [name] = self.input_names
-        [prepare] = self.prepare
-        return self.head(self.body(prepare(inputs[name])))  # type: ignore[no-any-return]
+        """Encoded inputs by name of the tensor, each (batch, *spec.shape), -> (batch, out_features) in training space."""
+        prepared = [self._prepared(name, prepare, inputs) for name, prepare in zip(self.input_names, self.prepare, strict=True)]
+        return self.head(self.body(*prepared))  # type: ignore[no-any-return]
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """The inputs in the order of `input_names` -> (batch, out_features) in answer space."""
-        return self.activation(self.logits(dict(zip(self.input_names, tensors, strict=True))))  # type: ignore[no-any-return]
+        """The inputs in the order of `tensor_names` -> (batch, out_features) in answer space."""
+        return self.activation(self.logits(dict(zip(self.tensors, tensors, strict=True))))  # type: ignore[no-any-return]
+
+    def _prepared(self, name: str, prepare: nn.Module, inputs: Mapping[str, Tensor]) -> Flow:
+        given = prepare(*(inputs[tensor] for tensor, owner in self.tensors.items() if owner == name))
+        return entering(*given) if isinstance(given, tuple) else given
 
 
 def build(
-    spec: str | LayerList | TimmNetwork | CustomNetwork,
+    spec: AnyNetwork,
     specs: Mapping[str, TensorSpec],
     prepare: Mapping[str, nn.Module],
     out_features: int,
     activation: nn.Module,
     seed: int,
     *,
+    tensors: Mapping[str, str] | None = None,
     allow_code: bool = False,
     pretrained: bool = True,
 ) -> Network:
@@ -57,10 +74,11 @@ def build(
     Args:
         spec: what the recipe says.
         specs: what the modules of `prepare` give, by input name.
-        prepare: the graph part of each input's preprocessing.
+        prepare: the graph part of each input's preprocessing; one whose length varies gives its values and their mask.
         out_features: numbers that the head gives for one example.
         activation: from training space to answer space.
         seed: of the first weights.
+        tensors: the tensors of a batch -> the input that each belongs to; None: one for each input, and its mask where its length varies.
         allow_code: whether a class of the user may be loaded.
         pretrained: False leaves out the weights that the spec names, because others are loaded right after.
 
@@ -69,16 +87,26 @@ def build(
         RecipeError: a network that is too large, code that is not allowed, weights that do not fit.
         ExtraMissing: timm is not installed.
     """
-    if len(specs) != 1:
-        raise RecipeError("inputs-several", path=("inputs",), inputs=", ".join(specs), count=len(specs))
     assert list(specs) == list(prepare)
-    [tensor] = specs.values()
-    body = _body(spec, Shape.of(tensor), seed, allow_code, pretrained)
-    head = _head(body.chain.shapes[-1], out_features, seed) if body.chain.shapes else _head(Shape.of(tensor), out_features, seed)
-    return Network(tuple(specs), tuple(prepare.values()), body, head, activation)
+    shapes = {name: Shape.of(tensor) for name, tensor in specs.items()}
+
+    def one(part: OneInput, shape: Shape, own_seed: int) -> Body:
+        return _body(part, shape, own_seed, allow_code, pretrained)
+
+    if isinstance(spec, Branches):
+        body = build_branches(spec, shapes, seed, one)
+    elif len(specs) == 1:
+        body = one(spec, next(iter(shapes.values())), seed)
+    else:
+        raise RecipeError("inputs-several", path=("network",), inputs=", ".join(specs), count=len(specs))
+    return Network(tensors or _tensors(specs), tuple(prepare.values()), body, _head(body.features, out_features, seed), activation)
 
 
-def _body(spec: str | LayerList | TimmNetwork | CustomNetwork, shape: Shape, seed: int, allow_code: bool, pretrained: bool) -> Body:
+def _tensors(specs: Mapping[str, TensorSpec]) -> dict[str, str]:
+    return {name + suffix: name for name, spec in specs.items() for suffix in (("", MASK) if spec.shape[0] is None else ("",))}
+
+
+def _body(spec: OneInput, shape: Shape, seed: int, allow_code: bool, pretrained: bool) -> Body:
     if isinstance(spec, TimmNetwork):
         from flambeau.network.backbone import build_backbone
 
@@ -104,11 +132,10 @@ def preset_layers(name: str, shape: Shape) -> tuple[Layer, ...]:
         wanted = " / ".join(" x ".join(axes) for axes in preset.takes)
         fitting = ", ".join(other for other in PRESETS if shape.axes in read_preset(other).takes)
         raise RecipeError("preset-axes", path=("network",), network=name, takes=wanted, gets=str(shape), fitting=fitting)
-    return preset.network.filled()
+    return preset.layers(shape.axes)
 
 
-def _head(shape: Shape, out_features: int, seed: int) -> nn.Linear:
-    features = shape.concrete[0]
+def _head(features: int, out_features: int, seed: int) -> nn.Linear:
     if features * out_features > MAX_PARAMETERS:
         raise RecipeError("parameters-too-many", path=("network",), count=features * out_features, limit=MAX_PARAMETERS)
     with drawing(seed + 1):
@@ -124,10 +151,10 @@ class ParameterGroup(TypedDict):
 
 
 def parameter_groups(network: Network) -> list[ParameterGroup]:
-    """The parameters that are trained, in groups: the body where its learning rate is another, and the rest. Frozen ones are in none."""
-    body = {id(parameter) for parameter in network.body.parameters()}
-    scaled: dict[float, list[nn.Parameter]] = {}
+    """The parameters that are trained, in groups: each part whose learning rate is another, and the rest. Frozen ones are in none."""
+    scales = {id(parameter): scale for part, scale in network.scaled for parameter in part.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if parameter.requires_grad:
-            scaled.setdefault(network.lr_scale if id(parameter) in body else 1.0, []).append(parameter)
-    return [ParameterGroup(params=params, lr_scale=scale) for scale, params in scaled.items()]
+            groups.setdefault(scales.get(id(parameter), 1.0), []).append(parameter)
+    return [ParameterGroup(params=params, lr_scale=scale) for scale, params in groups.items()]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from flambeau import messages
 from flambeau.errors import RecipeError, ShapeError
-from flambeau.network.layer import FEATURES, IMAGE, SEQUENCE, Axes, Layer, Shape
+from flambeau.network.joining import FromTap, Tap
+from flambeau.network.layer import COLUMNS, FEATURES, IDS, IMAGE, SEQUENCE, Axes, Layer, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +21,11 @@ MAX_NUMEL = 2**30
 _CURES: Mapping[tuple[Axes, Axes], tuple[str, ...]] = {
     (IMAGE, FEATURES): ("global_avg_pool", "flatten"),
     (SEQUENCE, FEATURES): ("global_avg_pool", "flatten"),
+    (IMAGE, SEQUENCE): ("as_sequence", "patch_embedding"),
+    (SEQUENCE, IMAGE): ("as_image",),
+    (IDS, SEQUENCE): ("embedding",),
+    (COLUMNS, FEATURES): ("column_embedding",),
+    (COLUMNS, SEQUENCE): ("column_tokens",),
 }
 """What to put between two layers: (has, needs) -> layers that do it."""
 _ROWS = 8
@@ -57,14 +63,15 @@ def inside(error: RecipeError, *path: str | int, **facts: object) -> RecipeError
 
 def takes(layer: type[Layer] | Layer) -> str:
     """What a layer accepts, for people: "features or time x features"."""
-    return messages.text("or").join(" x ".join(axes) for axes in layer.takes)
+    return messages.text("or").join(" x ".join(axes) for axes in layer.takes or (IMAGE, SEQUENCE, FEATURES))
 
 
 def _through(layers: Sequence[Layer], shape: Shape) -> Iterator[Shape]:
     trail = [shape]
+    kept: dict[str, Shape] = {}
     for index, one in enumerate(layers):
         try:
-            shape = _step(one, shape)
+            shape = _step(one, shape, kept)
         except RecipeError as error:
             raise inside(error, index, one.name, number=index + 1, layer=one.name, gets=str(shape), table=_table(layers, trail)) from None
         trail.append(shape)
@@ -78,11 +85,14 @@ def _module(index: int, one: Layer, shape: Shape) -> nn.Module:
         raise inside(error, index, one.name, number=index + 1, layer=one.name) from None
 
 
-def _step(one: Layer, shape: Shape) -> Shape:
-    if one.takes and shape.axes not in one.takes:
-        cure = next((_CURES[shape.axes, axes] for axes in one.takes if (shape.axes, axes) in _CURES), ())
+def _step(one: Layer, shape: Shape, kept: dict[str, Shape]) -> Shape:
+    """The shape after one layer; a tap puts what it has into `kept`."""
+    if shape.axes not in (one.takes or (IMAGE, SEQUENCE, FEATURES)):
+        cure = next((_CURES[shape.axes, axes] for axes in one.takes or (SEQUENCE, FEATURES) if (shape.axes, axes) in _CURES), ())
         raise ShapeError("shape-mismatch" if cure else "shape-lost", takes=takes(one), cure=messages.text("or").join(cure))
-    after = one.gives(shape)
+    after = one.joined(shape, kept) if isinstance(one, FromTap) else one.gives(shape)
+    if isinstance(one, Tap):
+        kept[one.label] = after
     if after.numel > MAX_NUMEL:
         raise ShapeError("activation-too-large", numel=after.numel, limit=MAX_NUMEL)
     return after

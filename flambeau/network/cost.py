@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from flambeau.network.layer import IDS, Shape
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -25,20 +27,25 @@ class Cost:
         return Cost(self.parameters + other.parameters, self.flops + other.flops, self.memory_bytes + other.memory_bytes)
 
 
-def measure(module: nn.Module, example: Tensor) -> tuple[Cost, Tensor]:
-    """A module and an example (1, *shape) on the device it runs on, "meta" included -> its cost, and what it gives (1, *shape).
+def measure(module: nn.Module, *examples: Tensor) -> tuple[Cost, Tensor]:
+    """A module and an example of each of its inputs (1, *shape) on the device it runs on, "meta" included -> its cost, and what it gives.
 
     A module whose weights lie elsewhere is run on "meta" without being moved. Nothing in the module changes.
     """
-    state = {name: _on(example, tensor) for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+    state = {name: _on(examples[0], tensor) for name, tensor in (*module.named_parameters(), *module.named_buffers())}
     with evaluating(module), _outputs(module) as sizes, torch.no_grad(), FlopCounterMode(display=False) as counter:
-        result = torch.func.functional_call(module, state, (example,))
+        result = torch.func.functional_call(module, state, examples)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return Cost(parameters, counter.get_total_flops(), sum(sizes)), result
 
 
-def _on(example: Tensor, tensor: Tensor) -> Tensor:
-    return tensor.to("meta") if example.is_meta else tensor
+def example(shape: Shape, batch: int = 1, device: torch.device | str = "meta") -> Tensor:
+    """Zeros of this shape, (batch, *shape): ids where it is about ids, else numbers. On "meta" they take no memory."""
+    return torch.zeros(batch, *shape.concrete, dtype=torch.int64 if shape.axes == IDS else torch.float32, device=device)
+
+
+def _on(one: Tensor, tensor: Tensor) -> Tensor:
+    return tensor.to("meta") if one.is_meta else tensor
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from flambeau.errors import RecipeError, ShapeError
 from flambeau.messages import printable
 from flambeau.network.body import Body, drawing
 from flambeau.network.chain import build_chain
-from flambeau.network.convolution import GlobalAvgPool
-from flambeau.network.cost import evaluating
+from flambeau.network.cost import evaluating, example
 from flambeau.network.layer import FEATURES, IMAGE, SEQUENCE, Shape
 from flambeau.network.modules import Chain
+from flambeau.network.pooling import GlobalAvgPool
 from flambeau.network.spec import CustomNetwork
 
 _PATH = ("network", "custom")
@@ -41,7 +41,7 @@ def build_custom(spec: CustomNetwork, shape: Shape, seed: int, allow_code: bool)
         pool = build_chain((GlobalAvgPool(),), after)
         modules["1_global_avg_pool"] = pool
         shapes.append(pool.shapes[-1])
-    return Body(Chain(modules, shapes), on_meta=False)
+    return Body(Chain(modules, shapes), shapes[-1].concrete[0], on_meta=False)
 
 
 def _loaded(target: str) -> type[nn.Module]:
@@ -64,7 +64,7 @@ def _made(spec: CustomNetwork, cls: type[nn.Module]) -> nn.Module:
 
 def _tried(target: str, module: nn.Module, shape: Shape) -> Shape:
     """The shape of one result, found by running the module."""
-    examples = torch.zeros(2, *shape.concrete)
+    examples = example(shape, 2, "cpu")
     try:
         with evaluating(module), torch.no_grad():
             result = module(examples)

@@ -12,7 +12,7 @@ from flambeau.errors import RecipeError
 if TYPE_CHECKING:
     from torch import nn
 
-    ModuleT = TypeVar("ModuleT", nn.Linear, nn.Conv2d)
+    ModuleT = TypeVar("ModuleT", nn.Linear, nn.Conv1d, nn.Conv2d)
 
 InitialMethod: TypeAlias = Literal["default", "kaiming", "xavier", "orthogonal", "normal"]
 
@@ -70,7 +70,7 @@ def start_at_zero(branch: nn.Module) -> None:
     """
     from torch import nn
 
-    scaled = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+    scaled = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
     leaves = [module for module in branch.modules() if not list(module.children()) and not isinstance(module, nn.Dropout | nn.Dropout2d)]
     last = leaves[-1]
     if not isinstance(last, scaled) or last.weight is None:

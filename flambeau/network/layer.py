@@ -25,9 +25,15 @@ Axes: TypeAlias = tuple[str, ...]
 IMAGE: Axes = ("channels", "height", "width")
 SEQUENCE: Axes = ("time", "features")
 FEATURES: Axes = ("features",)
+IDS: Axes = ("time",)
+"""Whole numbers that name something: the words of a text."""
+COLUMNS: Axes = ("columns",)
+"""A row of a table: numbers, and ids of categories held as numbers."""
 
 STAND_IN = 16
 """The size that an axis of varying length takes when a network is tried out."""
+LONG = 2**14
+"""The length from which the stride of a branch is told where lengths vary."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class Shape:
     axes: Axes
     sizes: tuple[int | None, ...]
     """One size for each axis; None where it varies."""
+    categories: int | tuple[int, ...] | None = None
+    """How many different ids there are; of columns, for each one, 0 for a number."""
 
     @classmethod
     def of(cls, spec: TensorSpec) -> Shape:
         """What a preprocessing gives, as a shape."""
-        return cls(spec.axes, spec.shape)
+        return cls(spec.axes, spec.shape, spec.categories)
 
     @property
     def numel(self) -> int:
@@ -52,6 +60,20 @@ class Shape:
     def concrete(self) -> tuple[int, ...]:
         """The sizes, with a stand-in where one varies."""
         return tuple(STAND_IN if size is None else size for size in self.sizes)
+
+    @property
+    def wide(self) -> int:
+        """The place of the axis that layers make wider: channels, else the last one."""
+        return self.axes.index("channels") if "channels" in self.axes else len(self.axes) - 1
+
+    def widened(self, width: int) -> Shape:
+        """The same with so many channels (or features)."""
+        return Shape(self.axes, (*self.sizes[: self.wide], width, *self.sizes[self.wide + 1 :]))
+
+    @property
+    def settled(self) -> Shape:
+        """The same with a length where it varies, long enough to tell every stride."""
+        return Shape(self.axes, tuple(LONG if size is None else size for size in self.sizes), self.categories)
 
     def __str__(self) -> str:
         return " x ".join(f"{axis} {'?' if size is None else size}" for axis, size in zip(self.axes, self.sizes, strict=True))

@@ -25,13 +25,13 @@ class SameShape(Layer):
 
 @layer
 class BatchNorm(SameShape):
-    """Each channel (or feature) standardised over the batch; in use, by the running statistics of the training.
+    """Each channel (or feature) standardised over the batch, and all pixels or times; in use, by the running statistics of the training.
 
     Source: Ioffe, Szegedy, Batch Normalization, ICML 2015.
     """
 
     name: ClassVar[str] = "batch_norm"
-    takes: ClassVar[tuple[Axes, ...]] = (IMAGE, FEATURES)
+    takes: ClassVar[tuple[Axes, ...]] = (IMAGE, SEQUENCE, FEATURES)
     momentum: Small = 0.1
     """Weight of the newest batch in the running statistics."""
     eps: Small = 1e-5
@@ -40,8 +40,12 @@ class BatchNorm(SameShape):
     def build(self, shape: Shape) -> nn.Module:
         from torch import nn
 
-        kind = nn.BatchNorm2d if shape.axes == IMAGE else nn.BatchNorm1d
-        return kind(shape.concrete[0], self.eps, self.momentum)
+        from flambeau.network.modules_time import BatchNormOverTime
+
+        settings = (shape.concrete[shape.wide], self.eps, self.momentum)
+        if shape.axes == IMAGE:
+            return nn.BatchNorm2d(*settings)
+        return BatchNormOverTime(nn.BatchNorm1d(*settings)) if shape.axes == SEQUENCE else nn.BatchNorm1d(*settings)
 
 
 @layer

@@ -1,4 +1,4 @@
-"""What `network:` of a recipe can be: a preset's name, a list of layers, a timm model, or a module of the user."""
+"""What `network:` of a recipe can be: a preset's name, a list of layers, a timm model, a module of the user, or one of these for each input."""
 
 from __future__ import annotations
 
@@ -15,12 +15,28 @@ from flambeau.config import Config
 from flambeau.naming import closest
 from flambeau.network.combine import LAYERS, Node
 from flambeau.network.initialisation import Initialise
-from flambeau.network.layer import Axes, Layer, Small
+from flambeau.network.layer import FEATURES, Axes, Layer, Small
 from flambeau.network.node import Loc, retold, shown
 
-PresetName: TypeAlias = Literal["mlp", "cnn", "fast_cnn", "small_resnet"]
+PresetName: TypeAlias = Literal[
+    "mlp",
+    "tabular_resnet",
+    "ft_transformer",
+    "cnn",
+    "fast_cnn",
+    "small_resnet",
+    "vit",
+    "conv_gru",
+    "conv_transformer",
+    "text_cnn",
+    "rnn",
+    "gru",
+    "lstm",
+    "conv1d_resnet",
+    "transformer",
+]
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
-"""The networks that lie in ``presets/``, smallest first."""
+"""The networks that lie in ``presets/``: for tables, for images, for texts and sequences; smallest first."""
 
 
 class LayerList(Config):
@@ -69,7 +85,15 @@ class Preset(Config):
 
     takes: tuple[Axes, ...]
     """The named axes that it is made for."""
+    starts: dict[str, tuple[Node, ...]] = Field(default_factory=dict)
+    """Layers that stand in front for some of the axes: {time: [{embedding: 64}]}. Elsewhere there are none."""
     network: LayerList
+
+    def layers(self, axes: Axes) -> tuple[Layer, ...]:
+        """All layers for what has these axes."""
+        start = self.network.initialise.fill(self.starts.get(" x ".join(axes), ()))
+        assert isinstance(start, tuple)
+        return (*start, *self.network.filled())
 
 
 @cache
@@ -91,13 +115,13 @@ class CustomForm(Config):
     custom: CustomNetwork | str
 
 
-_Form: TypeAlias = PresetName | tuple[Node, ...] | LayerList | TimmForm | CustomForm
+_OneForm: TypeAlias = PresetName | tuple[Node, ...] | LayerList | TimmForm | CustomForm
 _BY_NAME: Mapping[str, type[Config]] = {"timm": TimmNetwork, "custom": CustomNetwork}
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
-def _read(value: object) -> str | Config:
-    """Any form of a network, as YAML or as Python, -> a preset's name, LayerList, TimmNetwork or CustomNetwork."""
+def _read_one(value: object) -> str | Config:
+    """A network of one input, as YAML or as Python, -> a preset's name, LayerList, TimmNetwork or CustomNetwork."""
     if isinstance(value, LayerList | TimmNetwork | CustomNetwork):
         return value
     if isinstance(value, str):
@@ -110,6 +134,15 @@ def _read(value: object) -> str | Config:
     if isinstance(value, Mapping) and "layers" in value:
         return _validated(LayerList, value, lambda loc: loc)
     raise problem("network-malformed", got=shown(value))
+
+
+def _read(value: object) -> str | Config:
+    """Any form of a network; the networks of several inputs too."""
+    if isinstance(value, Branches):
+        return value
+    if isinstance(value, Mapping) and "branches" in value:
+        return _validated(Branches, value, lambda loc: loc)
+    return _read_one(value)
 
 
 def _known_preset(name: str) -> str:
@@ -148,12 +181,64 @@ if TYPE_CHECKING:
 
     _Move: TypeAlias = Callable[[Loc], Loc]
 
-NetworkSpec = Annotated[
-    str | LayerList | TimmNetwork | CustomNetwork,
-    PlainValidator(_read, json_schema_input_type=_Form),
-    PlainSerializer(_write),
-]
+OneInput: TypeAlias = str | LayerList | TimmNetwork | CustomNetwork
+"""A network of one input: the name of a preset, or what was read."""
+_OneSpec = Annotated[OneInput, PlainValidator(_read_one, json_schema_input_type=_OneForm), PlainSerializer(_write)]
+
+
+class Branches(Config):
+    """Several inputs, each with a network of its own; what they give is joined and goes through the trunk."""
+
+    branches: dict[str, _OneSpec] = Field(min_length=1)
+    """The network of each input, by the input's name: a preset, a list of layers, a timm model or a class of the user."""
+    join: Literal["concatenate", "sum", "attention"] = "concatenate"
+    """concatenate: the features of all side by side; sum: added up; attention: a mean, weighted anew for each example. For the last two,
+    a branch that is not as wide as the widest gets a linear behind it."""
+    trunk: _OneSpec = LayerList(layers=())
+    """What is done with the joined features: a list of layers, or the name of a preset for features."""
+
+
+AnyNetwork: TypeAlias = OneInput | Branches
+NetworkSpec = Annotated[AnyNetwork, PlainValidator(_read, json_schema_input_type=_OneForm | Branches), PlainSerializer(_write)]
 """The type of a recipe's `network:`."""
+
+
+def networks_in(spec: AnyNetwork) -> Mapping[str, OneInput]:
+    """The networks that a spec is made of, each by what to call it: those of all inputs and the trunk, or the only one, which has no name."""
+    return {**spec.branches, "trunk": spec.trunk} if isinstance(spec, Branches) else {"": spec}
+
+
+def name_of(spec: AnyNetwork) -> str:
+    """What to call a network in one line: its preset, its timm model or its class; "layers" for a list."""
+    if isinstance(spec, Branches):
+        return " + ".join(f"{name}: {name_of(branch)}" for name, branch in spec.branches.items())
+    if isinstance(spec, str):
+        return spec
+    return "layers" if isinstance(spec, LayerList) else str(getattr(spec, next(iter(type(spec).model_fields))))
+
+
+def names_code(spec: AnyNetwork) -> bool:
+    """Whether a spec names code of the user."""
+    return any(isinstance(one, CustomNetwork) for one in networks_in(spec).values())
+
+
+def expanded(spec: AnyNetwork, shapes: Mapping[str, Axes]) -> AnyNetwork:
+    """The same network with its layers in the place of a preset's name. A preset that does not take what comes in stays a name.
+
+    Args:
+        shapes: the named axes that each input has, in order.
+    """
+    if isinstance(spec, Branches):
+        branches = {name: _one_expanded(branch, shapes.get(name, ())) for name, branch in spec.branches.items()}
+        return spec.model_copy(update={"branches": branches, "trunk": _one_expanded(spec.trunk, FEATURES)})
+    return _one_expanded(spec, next(iter(shapes.values())))
+
+
+def _one_expanded(spec: OneInput, axes: Axes) -> OneInput:
+    name = next((preset for preset in PRESETS if preset == spec), None)
+    if name is None or axes not in read_preset(name).takes:
+        return spec
+    return LayerList(layers=read_preset(name).layers(axes))
 
 
 def as_written(path: Loc, tree: object) -> Loc:

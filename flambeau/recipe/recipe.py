@@ -17,7 +17,7 @@ from flambeau.data.config import DataConfig
 from flambeau.document import Tree, write
 from flambeau.evaluation.config import TestConfig
 from flambeau.inputs.union import AnyInput
-from flambeau.network.spec import CustomNetwork, NetworkSpec
+from flambeau.network.spec import NetworkSpec, names_code
 from flambeau.recipe.schema import Schema
 from flambeau.tasks.union import AnyTask
 from flambeau.training.config import TrainingConfig
@@ -70,7 +70,7 @@ class Recipe(Config):
     @property
     def names_code(self) -> bool:
         """Whether it names code of the user, which runs only with --allow-code."""
-        return isinstance(self.network, CustomNetwork)
+        return names_code(self.network)
 
     def without_places(self) -> Recipe:
         """The same work without where its data lies: what may leave this machine."""

@@ -5,21 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
-from sklearn.datasets import load_digits
 from torch import nn
 
 from flambeau.errors import FlambeauError, RecipeError, ShapeError
 from flambeau.network import NetworkSpec
 from flambeau.network.build import Network, build, parameter_groups
 from flambeau.network.choose import choose
-from flambeau.network.contract import check_module_export
 from flambeau.network.initialisation import initialised
-from flambeau.network.layer import Shape
-from flambeau.network.spec import PRESETS, read_preset
 from flambeau.network.table import layer_table, total
 from flambeau.types import TensorSpec
 
@@ -36,10 +31,6 @@ def features(count: int) -> dict[str, TensorSpec]:
 
 def made(spec: object, specs: dict[str, TensorSpec], seed: int = 0, out: int = 10) -> Network:
     return build(SPEC.validate_python(spec), specs, {name: nn.Identity() for name in specs}, out, nn.Softmax(-1), seed)
-
-
-def specs_for(name: str) -> dict[str, TensorSpec]:
-    return features(12) if name == "mlp" else image(3, 20, 28)
 
 
 # The network
@@ -128,7 +119,7 @@ def test_other_refusals() -> None:
     both = {**image(3, 8), **features(3)}
     with pytest.raises(RecipeError) as caught:
         made(["flatten"], both)
-    assert (caught.value.code, caught.value.path) == ("inputs-several", ("inputs",))
+    assert (caught.value.code, caught.value.path) == ("inputs-several", ("network",))
     with pytest.raises(ShapeError, match="head-needs-features"):
         made(["relu"], {"volume": TensorSpec(("depth", "height", "width"), (3, 3, 3), "float32")})
 
@@ -136,71 +127,6 @@ def test_other_refusals() -> None:
 def test_an_empty_list_is_a_linear_model() -> None:
     assert [row.name for row in layer_table(made([], features(4)), features(4))] == ["row", "head"]
     assert [row.name for row in layer_table(made([], image(3, 4)), image(3, 4))] == ["a picture.", "global_avg_pool", "head"]
-
-
-# Presets
-
-
-@pytest.mark.parametrize("name", [name for name in PRESETS if name != "mlp"])
-@pytest.mark.parametrize("size", [(1, 8, 8), (3, 8, 31), (1, 1, 1), (4, 17, 16)])
-def test_image_presets_work_at_any_size(name: str, size: tuple[int, int, int]) -> None:
-    network = made(name, image(*size), out=3)
-    network.train()(torch.rand(2, *size)).sum().backward()
-    assert network.eval()(torch.rand(1, *size)).shape == (1, 3)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_export_with_any_batch_size(name: str) -> None:
-    specs = specs_for(name)
-    [spec] = specs.values()
-    network = made(name, specs).eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            assert module.running_mean is not None
-            nn.init.normal_(module.running_mean)
-    check_module_export(name, OneInput(network).eval(), Shape.of(spec))
-
-
-class OneInput(nn.Module):
-    """The network as a module of one tensor."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(x)  # type: ignore[no-any-return]
-
-
-@pytest.mark.parametrize(("name", "epochs"), [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("mlp", 6)])
-def test_presets_learn_the_digits(name: str, epochs: int) -> None:
-    digits = load_digits()
-    x = torch.from_numpy(digits.images.astype(np.float32) / 8 - 1)
-    x = x.flatten(1) if name == "mlp" else x[:, None]
-    y = torch.from_numpy(digits.target)
-    network = made(name, features(64) if name == "mlp" else image(1, 8))
-    [input_name] = network.input_names
-    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
-    torch.manual_seed(0)
-    for rows in (rows for _ in range(epochs) for rows in torch.randperm(1400).split(50)):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(network.logits({input_name: x[rows]}), y[rows]).backward()
-        optimizer.step()
-    with torch.inference_mode():
-        assert float((network.eval()(x[1400:]).argmax(1) == y[1400:]).float().mean()) > 0.85
-
-
-def test_small_resnet_is_as_large_as_it_says() -> None:
-    sums = {size: total(layer_table(made("small_resnet", image(3, size)), image(3, size))) for size in (64, 96)}
-    assert 0.3e6 < sums[64].parameters < 1.2e6
-    assert 30e6 < sums[64].flops / 2 < 60e6
-
-
-def test_the_pool_in_front_of_the_relu_changes_nothing() -> None:
-    x = torch.randn(2, 3, 9, 9)
-    assert torch.equal(nn.functional.max_pool2d(x, 2).relu(), nn.functional.max_pool2d(x.relu(), 2))
 
 
 # The table
@@ -268,15 +194,6 @@ def test_choice_by_axes_and_size(specs: dict[str, TensorSpec], name: str, code: 
 def test_no_choice() -> None:
     with pytest.raises(RecipeError, match="network-none-fits"):
         choose({"volume": TensorSpec(("depth", "height"), (3, 3), "float32")}, 10, 2)
-    with pytest.raises(RecipeError, match="inputs-several"):
-        choose({**image(3, 8), **features(3)}, 10, 2)
-
-
-def test_presets_say_which_axes_they_take() -> None:
-    assert {name: read_preset(name).takes[0] for name in PRESETS} == {
-        "mlp": ("features",),
-        **dict.fromkeys(["cnn", "fast_cnn", "small_resnet"], ("channels", "height", "width")),
-    }
 
 
 def test_one_group_of_parameters_without_a_backbone() -> None:

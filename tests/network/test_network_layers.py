@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, get_args
 
@@ -15,18 +16,78 @@ from torch import nn
 from flambeau.errors import CheckFailed, RecipeError, ShapeError
 from flambeau.network import contract
 from flambeau.network.activation import ACTIVATIONS, ActivationName, activation
+from flambeau.network.attention import Attention, TransformerBlock
 from flambeau.network.catalogue import layer_catalogue
 from flambeau.network.chain import build_chain, last_shape, shapes_through
-from flambeau.network.combine import LAYERS, Parallel, Repeat, Residual, Sequential, num_layers
-from flambeau.network.convolution import AvgPool, Conv2d, ConvBlock, DepthwiseConv2d, GlobalAvgPool, GlobalMaxPool, MaxPool, Upsample
+from flambeau.network.columns import ColumnEmbedding, ColumnTokens
+from flambeau.network.combine import LAYERS, DenseConnection, Gated, Highway, Parallel, Repeat, Residual, Sequential, num_layers
+from flambeau.network.convolution import Conv2d, ConvBlock, DepthwiseConv2d, Upsample
 from flambeau.network.dense import Dropout, Flatten, Linear
-from flambeau.network.layer import FEATURES, IMAGE, SEQUENCE, Layer, Shape, both, layer
+from flambeau.network.joining import FromTap, Tap
+from flambeau.network.layer import COLUMNS, FEATURES, IDS, IMAGE, SEQUENCE, Layer, Shape, both, layer
 from flambeau.network.norm import BatchNorm, Dropout2d, GroupNorm, InstanceNorm, LayerNorm, NormName, norm
+from flambeau.network.padding import Flow, OverTime, parts, through
+from flambeau.network.pooling import AttentionPool, AvgPool, FirstState, GlobalAvgPool, GlobalMaxPool, LastState, MaxPool
+from flambeau.network.recurrent import Gru, Lstm, Rnn
+from flambeau.network.scaling import LayerScale, SqueezeExcitation, StochasticDepth
+from flambeau.network.sequence import AsImage, AsSequence, ClassToken, Conv1d, Conv1dBlock, Embedding, PatchEmbedding, PositionalEncoding
 from flambeau.types import TensorSpec
 
 SMALL = Shape(IMAGE, (4, 9, 7))
 ROW = Shape(FEATURES, (6,))
-TIMES = Shape(SEQUENCE, (5, 6))
+TIMES = Shape(SEQUENCE, (11, 6))
+VARYING = Shape(SEQUENCE, (None, 6))
+WORDS = Shape(IDS, (None,), 20)
+TABLE = Shape(COLUMNS, (5,), (0, 4, 0, 0, 7))
+
+OVER_TIME: tuple[Layer, ...] = (
+    Linear(3),
+    LayerNorm(),
+    BatchNorm(),
+    MaxPool(),
+    MaxPool(3, stride=2, padding=1),
+    AvgPool(),
+    AvgPool(3, stride=2, padding=1),
+    AvgPool(3, stride=1, padding="half"),
+    GlobalAvgPool(),
+    GlobalMaxPool(),
+    LastState(),
+    LastState(both_ways=True),
+    FirstState(),
+    AttentionPool(),
+    Conv1d(4),
+    Conv1d(4, kernel=4, stride=3, initialise="kaiming"),
+    Conv1d(6, kernel=3, padding=3, dilation=2, groups=2, bias=False),
+    Conv1dBlock(4, stride=2),
+    Conv1dBlock(4, norm="layer", activation="gelu"),
+    PositionalEncoding(),
+    PositionalEncoding("learned", 7),
+    ClassToken(),
+    Rnn(5),
+    Rnn(5, layers=2, bidirectional=True, activation="relu"),
+    Lstm(5),
+    Lstm(4, layers=2, bidirectional=True),
+    Gru(5, layers=2, dropout=0.2),
+    Gru(5, layers=2, bidirectional=True, dropout=0.2),
+    Attention(2),
+    Attention(3, rotary=True, initialise="xavier"),
+    TransformerBlock(2),
+    TransformerBlock(3, dropout=0.1, rotary=True, layer_scale=0.5, stochastic_depth=0.1),
+    LayerScale(),
+    StochasticDepth(),
+    SqueezeExcitation(),
+    Repeat(3, (Linear(6),), tied=True),
+    DenseConnection((Conv1dBlock(2),), 3),
+    Gated((Conv1d(4, stride=2),)),
+    Highway((Conv1d(6),)),
+    Sequential((Tap("a"), Conv1d(3), FromTap("a"), Tap("a"), Conv1d(9), FromTap("a", join="sum"))),
+    Residual((Linear(2),)),
+    Residual((Conv1dBlock(6, stride=2), Conv1d(5))),
+    Residual((Conv1d(6), BatchNorm()), zero_init=True),
+    Parallel(((), (Linear(2),))),
+    Parallel(((Conv1d(2, stride=2),), (AvgPool(),))),
+    ACTIVATIONS[2](each=True),
+)
 
 CASES: dict[Shape, tuple[Layer, ...]] = {
     SMALL: (
@@ -62,6 +123,17 @@ CASES: dict[Shape, tuple[Layer, ...]] = {
         Residual((MaxPool((2, 1)),)),
         Parallel(((), (Conv2d(2),), (MaxPool(3, stride=1, padding=1),))),
         Parallel(((Conv2d(4),), ()), join="sum"),
+        PatchEmbedding(6),
+        PatchEmbedding(5, 4, initialise="normal"),
+        AsSequence(),
+        LayerScale(0.5),
+        StochasticDepth(),
+        SqueezeExcitation(),
+        Repeat(2, (Conv2d(4),), tied=True),
+        DenseConnection((ConvBlock(2),), 2),
+        Gated((Conv2d(3),)),
+        Highway((Conv2d(4),)),
+        Sequential((Tap("in"), MaxPool(), Upsample(), Conv2d(2, (2, 3), padding=(0, 1)), FromTap("in"))),
     ),
     ROW: (
         Linear(3),
@@ -74,23 +146,22 @@ CASES: dict[Shape, tuple[Layer, ...]] = {
         Residual((Linear(6),)),
         Residual((Linear(4), ACTIVATIONS[0]())),
         Parallel(((), (Linear(2),))),
+        LayerScale(),
+        StochasticDepth(),
+        DenseConnection((Linear(2),)),
+        Gated((Linear(3),)),
+        Highway((Linear(6),)),
     ),
-    TIMES: (
-        Linear(3),
-        Flatten(),
-        LayerNorm(),
-        GlobalAvgPool(),
-        GlobalMaxPool(),
-        Residual((Linear(2),)),
-        Parallel(((), (Linear(2),))),
-        ACTIVATIONS[2](each=True),
-    ),
+    TIMES: (Flatten(), AsImage(), *OVER_TIME),
+    VARYING: OVER_TIME,
+    WORDS: (Embedding(5), Embedding(3, freeze=True)),
+    TABLE: (ColumnEmbedding(), ColumnEmbedding(3), ColumnTokens(4)),
 }
 PAIRS = [(one, shape) for shape, layers in CASES.items() for one in layers]
 
 
 def test_the_cases_hold_every_layer() -> None:
-    assert {type(one) for one, _ in PAIRS} == set(LAYERS)
+    assert {*(type(one) for one, _ in PAIRS), Tap, FromTap} == set(LAYERS)
     assert len({cls.name for cls in LAYERS}) == len(LAYERS)
 
 
@@ -100,13 +171,28 @@ def test_contract(one: Layer, shape: Shape) -> None:
     contract.check_round_trip(one)
     contract.check_shape(one, shape)
     contract.check_seed(one, shape)
+    contract.check_padding(one, shape)
 
 
-@pytest.mark.parametrize("shape", CASES, ids=["image", "features", "sequence"])
+@pytest.mark.parametrize("shape", CASES, ids=["image", "features", "sequence", "varying", "ids", "columns"])
 def test_all_layers_export_in_one_graph(shape: Shape) -> None:
     """As check_layer does for one layer, for all of a shape at once: an export costs most of a second."""
-    side_by_side = Parallel(tuple((one, Flatten()) for one in CASES[shape]))
-    contract.check_module_export("all", build_chain((side_by_side,), shape).eval(), shape)
+    ends = [
+        (one, *(() if one.gives(shape).axes == FEATURES else (GlobalAvgPool() if contract.varies(shape) else Flatten(),))) for one in CASES[shape]
+    ]
+    branches = [build_chain(branch, shape) for branch in ends]
+    contract.check_module_export("all", SideBySide(branches).eval(), shape)
+
+
+class SideBySide(OverTime):
+    """All branches from one tensor, whatever its axes."""
+
+    def __init__(self, branches: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Flow) -> torch.Tensor:
+        return torch.cat([parts(through(branch, x))[0] for branch in self.branches], 1)
 
 
 def test_check_layer_runs_every_check() -> None:
@@ -336,6 +422,24 @@ def test_zero_init_is_refused_where_nothing_would_learn(branch: tuple[Layer, ...
         (Repeat(2, (GlobalAvgPool(),)), SMALL, "shape-lost", (0, "repeat", "layers", 0, "global_avg_pool")),
         (Flatten(), Shape(SEQUENCE, (None, 3)), "size-varies", (0, "flatten")),
         (Conv2d(1_000_000), Shape(IMAGE, (3, 64, 64)), "activation-too-large", (0, "conv2d")),
+        (Linear(3), WORDS, "shape-mismatch", (0, "linear")),
+        (Dropout(), WORDS, "shape-mismatch", (0, "dropout")),
+        (Linear(3), TABLE, "shape-mismatch", (0, "linear")),
+        (Gru(3), SMALL, "shape-mismatch", (0, "gru")),
+        (MaxPool((1, 2)), TIMES, "one-extent", (0, "max_pool")),
+        (MaxPool(3, ceil_mode=False), VARYING, "window-over-varying", (0, "max_pool")),
+        (Conv1d(3, padding=0), VARYING, "window-over-varying", (0, "conv1d")),
+        (Conv1d(3, kernel=12, padding=0), TIMES, "window-too-large", (0, "conv1d")),
+        (Conv1d(3, groups=4), TIMES, "groups-do-not-divide", (0, "conv1d", "groups")),
+        (Attention(4), TIMES, "heads-do-not-divide", (0, "attention", "heads")),
+        (TransformerBlock(6, rotary=True), TIMES, "heads-do-not-divide", (0, "transformer_block", "heads")),
+        (FromTap("a"), TIMES, "tap-unknown", (0, "from_tap", "label")),
+        (Repeat(2, (Linear(3),), tied=True), ROW, "tied-shapes", (0, "repeat", "tied")),
+        (Highway((Linear(3),)), ROW, "highway-shapes", (0, "highway", "layers")),
+        (Highway((MaxPool(),)), VARYING, "highway-shapes", (0, "highway", "layers")),
+        (Parallel(((), (MaxPool(),))), VARYING, "branches-differ", (0, "parallel", "branches")),
+        (DenseConnection((MaxPool(),)), VARYING, "branches-differ", (0, "dense_connection", "layers")),
+        (AsImage(), VARYING, "size-varies", (0, "as_image")),
         (DepthwiseConv2d(multiplier=1024), Shape(IMAGE, (500_000, 2, 2)), "activation-too-large", (0, "depthwise_conv2d")),
     ],
 )
