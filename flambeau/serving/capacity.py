@@ -11,6 +11,9 @@ SIZES = (1, 2, 4, 8, 16, 32)
 GAIN = 1.05
 """A batch twice as large must bring at least this much more throughput; below it only the wait grows."""
 REPEATS = 3
+MOST_REPEATS = 20
+PATIENCE = 0.02
+"""Seconds for which a size is timed again, beyond the repeats that each gets: on a shared machine only the quickest run says what it costs."""
 BUDGET = 2.0
 """Seconds after which no larger batch is tried."""
 
@@ -41,12 +44,20 @@ def measure(run: Callable[[int], object], sizes: Sequence[int] = SIZES, clock: C
     best = 0
     for size in sizes:
         run(size)  # the first run of a shape plans its memory
-        seconds.append(max(1e-6, min(_timed(run, size, clock) for _ in range(REPEATS))))
+        seconds.append(max(1e-6, _quickest(run, size, clock)))
         if size / seconds[-1] >= GAIN * sizes[best] / seconds[best]:
             best = len(seconds) - 1
         if len(seconds) > best + 2 or clock() - begin > BUDGET:
             break  # two doublings without a gain, or a heavy model
     return Capacity(tuple(sizes[: len(seconds)]), tuple(seconds), sizes[best])
+
+
+def _quickest(run: Callable[[int], object], size: int, clock: Callable[[], float]) -> float:
+    begin = clock()
+    times: list[float] = []
+    while len(times) < REPEATS or (len(times) < MOST_REPEATS and clock() - begin < PATIENCE):
+        times.append(_timed(run, size, clock))
+    return min(times)
 
 
 def _timed(run: Callable[[int], object], size: int, clock: Callable[[], float]) -> float:

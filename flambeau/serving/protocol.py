@@ -14,6 +14,7 @@ from flambeau.errors import FlambeauError, UsageError
 from flambeau.serving import problems
 from flambeau.serving.app import App
 from flambeau.serving.config import Limits
+from flambeau.serving.express import EXTENSION, Express
 
 MAX_PIPELINE = 8
 """Requests that a client may send ahead of the answers; uvicorn alone would collect them without end."""
@@ -56,6 +57,8 @@ class Protocol(HttpToolsProtocol):
         self._num_parsed = 0
         """Bytes of the request line and of the headers that are complete."""
         self._has_spoken = False
+        self._watched: list[Express] = []
+        """Requests that want to know when the client leaves."""
         self._slow_head: asyncio.TimerHandle | None = None
         self._slow_reader: asyncio.TimerHandle | None = None
 
@@ -73,6 +76,8 @@ class Protocol(HttpToolsProtocol):
         if self._slow_reader is not None:
             self._slow_reader.cancel()
         super().connection_lost(exc)
+        for express in list(self._watched):
+            express.leave()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -117,6 +122,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._unset_slow_head()
         super().on_headers_complete()
+        self.scope["extensions"] = {EXTENSION: {"request": Express(self.cycle, self._watched)}}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not take; `msg`, uvicorn's own text, is not passed on."""
