@@ -6,7 +6,13 @@ from importlib.util import find_spec
 
 from flambeau.errors import ExtraMissing
 
-NEEDED = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "demo": ("sklearn",)}
+NEEDED = {
+    "train": ("torch", "onnx", "onnxscript"),
+    "zoo": ("torchvision", "timm"),
+    "demo": ("sklearn",),
+    "openvino": ("openvino",),
+    "int8": ("openvino", "nncf"),
+}
 """Modules of each extra."""
 
 

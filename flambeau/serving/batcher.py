@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 from flambeau.errors import FlambeauError
 from flambeau.predictor import Predictor
-from flambeau.serving.capacity import Capacity, measure
+from flambeau.serving.capacity import SIZES, Capacity, measure
 from flambeau.serving.config import Limits
 from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 
@@ -47,9 +47,8 @@ class Batcher:
 
     def __init__(self, predictor: Predictor, limits: Limits, observe: Callable[[Ran], None]) -> None:
         sample = blank(predictor)
-        largest = Forward(predictor, 32)
-        self.capacity: Capacity = measure(lambda size: largest.run([sample] * size))
-        self._forward = Forward(predictor, self.capacity.max_batch)
+        self._forward = Forward(predictor, SIZES[-1])
+        self.capacity: Capacity = measure(lambda size: self._forward.run([sample] * size))
         self._limits = limits
         self._observe = observe
         self._queue: deque[Work] = deque()
@@ -112,7 +111,8 @@ class Batcher:
         batch: list[Work] = []
         num_bytes = 0
         now = time.monotonic()
-        while self._queue and len(batch) < self.capacity.max_batch:
+        most = self.capacity.largest(len(self._queue))
+        while self._queue and len(batch) < most:
             work = self._queue[0]
             if work.future.done():
                 self._queue.popleft()
@@ -140,6 +140,8 @@ class Batcher:
 
     def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
         self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
+        if self.capacity.cost(1) >= QUICK:  # below it the start has measured everything
+            self.capacity = self.capacity.learned(len(batch), ran.model_seconds)
         self._pace += PACE_SHARE * ((time.monotonic() - self._begun) / len(batch) - self._pace)
         self._observe(ran)
         for work, result in zip(batch, ran.results, strict=True):

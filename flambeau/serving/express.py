@@ -21,15 +21,17 @@ EXTENSION = "flambeau.express"
 class Express:
     """One request's shortcut."""
 
-    __slots__ = ("_cycle", "_watched", "has_left", "on_leave")
+    __slots__ = ("_cycle", "_watched", "has_left", "hold", "on_leave")
 
-    def __init__(self, cycle: RequestResponseCycle, watched: list[Express]) -> None:
+    def __init__(self, cycle: RequestResponseCycle, watched: list[Express], hold: Callable[[float], None]) -> None:
         """
         Args:
             watched: those of the connection's requests that want to know when the client leaves; the connection tells them.
+            hold: leaves what the client sends next unread for so many seconds.
         """
         self._cycle = cycle
         self._watched = watched
+        self.hold = hold
         self.has_left = False
         self.on_leave: Callable[[], object] | None = None
 
