@@ -7,6 +7,7 @@ preprocessing.json      the fitted preprocessors        target.json  the fitted 
 weights.safetensors     the network's weights           model.onnx   the runner (absent where no graph can hold the network)
 golden/                 raw examples and their answers, compared on every load
 report.json report.html exports/ verification.json README.md
+serving.json            which of the runners serves, and why (absent: the tested one)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from flambeau.inputs.input import Preprocessor
 from flambeau.inputs.union import AnyPreprocessor
 from flambeau.members import parsed, read_json, to_json
 from flambeau.predictor import Predictor
+from flambeau.runtimes import RECORD, load_served
 from flambeau.storage import disk_error, sha256_of, sync_folder, write_atomically
 from flambeau.tasks.task import Target
 from flambeau.tasks.union import AnyTarget
@@ -70,6 +72,8 @@ class Artifact:
     manifest: Mapping[str, Any]
     signature: Mapping[str, Any]
     predictor: Predictor
+    runtime: str = ""
+    """The runner that was chosen for serving; "" where it is the tested one."""
 
     @property
     def name(self) -> str:
@@ -116,15 +120,17 @@ def add(folder: Path, members: Mapping[str, bytes]) -> None:
     _write_manifest(folder, manifest["versions"])
 
 
-def load(folder: Path, *, threads: int | None = None, allow_code: bool = False) -> Artifact:
+def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, serving: bool = False) -> Artifact:
     """The artifact in `folder`, every file verified against its hash and every golden example against its answer.
 
     Args:
         threads: cores for the runner; None takes all that this process may use.
         allow_code: permits a network of the user's own Python class, named in the artifact, to be imported.
+        serving: takes the runner that was chosen for serving, whose answers may differ as far as was proven harmless at its export.
 
     Raises:
         DataError: a file is missing, altered or not ours; or the model answers differently here.
+        ExtraMissing: the runtime that was chosen for serving is not installed.
     """
     manifest = verify_files(folder)
     preprocessors = {
@@ -134,9 +140,13 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False) 
     target = parsed(TypeAdapter(AnyTarget), read_json(folder / "target.json"), folder / "target.json")
     signature = read_json(folder / "signature.json")
     parsed(TypeAdapter(_Signature), signature, folder / "signature.json")
-    runner = Onnx().load(folder / MODEL, threads) if MODEL in manifest["files"] else _torch_runner(folder, preprocessors, target, allow_code)
-    artifact = Artifact(folder.resolve(), manifest, signature, Predictor(preprocessors, runner, target))
-    _check_goldens(artifact)
+    served = load_served(folder, threads) if serving and RECORD in manifest["files"] else None
+    if served is not None:
+        runner = served.runner
+    else:
+        runner = Onnx().load(folder / MODEL, threads) if MODEL in manifest["files"] else _torch_runner(folder, preprocessors, target, allow_code)
+    artifact = Artifact(folder.resolve(), manifest, signature, Predictor(preprocessors, runner, target), served.runtime if served else "")
+    _check_goldens(artifact, served.tolerance if served else TOLERANCE)
     return artifact
 
 
@@ -179,7 +189,7 @@ def verify_files(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_goldens(artifact: Artifact) -> None:
+def _check_goldens(artifact: Artifact, tolerance: float) -> None:
     examples, answers = read_goldens(artifact.path, artifact.manifest["files"])
     if not examples:
         return
@@ -190,8 +200,8 @@ def _check_goldens(artifact: Artifact) -> None:
     except Exception as error:  # a foreign graph may raise anything
         raise DataError("model-damaged", where=str(artifact.path), reason=str(error)[:200]) from error
     difference = largest_difference(got, answers, artifact.predictor.target.units) if got.shape == answers.shape else float("inf")
-    if difference > TOLERANCE:
-        raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=TOLERANCE, n=len(examples))
+    if difference > tolerance:
+        raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=tolerance, n=len(examples))
 
 
 def _torch_runner(folder: Path, preprocessors: Mapping[str, Preprocessor], target: Target, allow_code: bool) -> Runner:

@@ -18,7 +18,13 @@ from flambeau.messages import text
 from flambeau.version import __version__
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "starlette", "uvicorn")
-EXTRAS = {"train": ("torch", "onnx", "onnxscript"), "zoo": ("torchvision", "timm"), "demo": ("scikit-learn",)}
+EXTRAS = {
+    "train": ("torch", "onnx", "onnxscript"),
+    "zoo": ("torchvision", "timm"),
+    "demo": ("scikit-learn",),
+    "openvino": ("openvino",),
+    "int8": ("nncf",),
+}
 
 
 def examine() -> dict[str, Any]:

@@ -140,3 +140,8 @@ class Exported:
     verification: Mapping[str, object]
     latency: Mapping[str, float]
     """Milliseconds of one example by runtime, one thread."""
+    precision: str = "fp32"
+    score: Mapping[str, object] | None = None
+    """For lower precision, what the score on the test examples became: a Gate's fields."""
+    serving: Mapping[str, object] | None = None
+    """Which runner `flambeau serve` will take, and the trial behind it: the fields of serving.json."""

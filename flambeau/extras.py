@@ -12,6 +12,8 @@ NEEDED = {
     "demo": ("sklearn",),
     "audio": ("soundfile",),
     "text": ("tokenizers", "rjieba", "stopwordsiso"),
+    "openvino": ("openvino",),
+    "int8": ("openvino", "nncf"),
 }
 """Modules of each extra."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 from flambeau import artifact
 from flambeau.errors import FlambeauError
+from flambeau.messages import text
 from flambeau.runfolder import find_artifact
 from flambeau.types import Prediction
+
+log = logging.getLogger("flambeau.serving")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def serve(
     from flambeau.serving.server import serve as run_server
 
     def loaded() -> ServedModel:
-        model = load(path, threads=threads, allow_code=allow_code).artifact
+        model = _for_serving(find_artifact(Path(path)), threads, allow_code)
         return ServedModel(model.predictor, model.name, model.signature, runtime(model))
 
     def ready(facts: Ready) -> None:
@@ -105,9 +109,21 @@ def serve(
     return run_server(loaded, host, port, Limits(), ready)
 
 
+def _for_serving(folder: Path, threads: int | None, allow_code: bool) -> artifact.Artifact:
+    """The artifact with the runner that was chosen for serving; with the tested one where that does not run here, or not as it did."""
+    try:
+        return artifact.load(folder, threads=threads, allow_code=allow_code, serving=True)
+    except FlambeauError as error:
+        tested = artifact.load(folder, threads=threads, allow_code=allow_code)
+        log.warning("%s", text("serving-tested-runner", reason=str(error)))
+        return tested
+
+
 def runtime(loaded: artifact.Artifact) -> str:
     """What computes the answers, with its version."""
     from importlib.metadata import version
 
+    if loaded.runtime:
+        return loaded.runtime
     name = "onnxruntime" if artifact.MODEL in loaded.manifest["files"] else "torch"
     return f"{name} {version(name)}"

@@ -17,6 +17,7 @@ from flambeau.extras import need
 from flambeau.transcript import Transcript
 
 if TYPE_CHECKING:
+    from flambeau.exporting.openvino import Precision
     from flambeau.planning import Words
     from flambeau.recipe import Recipe
     from flambeau.run import Run
@@ -142,8 +143,13 @@ def test(
     return test_model(Path(model), data, minimum, maximum, allow_code, show or _standard_error())
 
 
-def export(model: str | Path, to: str = "onnx", *, allow_code: bool = False, show: Show | None = None) -> events.Exported:
+def export(
+    model: str | Path, to: str = "onnx", *, precision: Precision = "fp32", allow_code: bool = False, show: Show | None = None
+) -> events.Exported:
     """Writes a model in another format, into the artifact's exports/, and proves it on the raw test files.
+
+    Args:
+        precision: of OpenVINO: "fp32" answers as the tested model, "bf16" and "int8" score as it does on the test examples.
 
     Raises:
         CheckFailed: the export does not answer as the model that was tested; nothing is kept.
@@ -151,7 +157,7 @@ def export(model: str | Path, to: str = "onnx", *, allow_code: bool = False, sho
     need("train", "export")
     from flambeau.exports import export_model
 
-    return export_model(Path(model), to, allow_code, show or _standard_error())
+    return export_model(Path(model), to, precision, allow_code, show or _standard_error())
 
 
 def _is_model(path: Path) -> bool:

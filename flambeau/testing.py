@@ -64,8 +64,8 @@ def recipe_of(artifact: Artifact) -> Recipe:
     return parse(read_file(artifact.path / "recipe.yaml").tree)
 
 
-def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[object]]:
-    """The raw examples of the test split of a run and their raw targets, from its split.csv.
+def own_test_split(run: RunFolder | None, split: str = TEST) -> tuple[list[Example], list[object]]:
+    """The raw examples of the test split (or another one) of a run and their raw targets, from its split.csv.
 
     Raises:
         DataError: there is no run, or its data is not where it was.
@@ -79,7 +79,7 @@ def own_test_split(run: RunFolder | None) -> tuple[list[Example], list[object]]:
         listed = list(csv.DictReader(file))
     if [entry["path"] for entry in listed] != [cell(source.where(row)) for row in range(len(source))]:
         raise DataError("test-data-changed", where=str(source.place or source.name), found=len(source), expected=len(listed))
-    rows = [row for row, entry in enumerate(listed) if entry["split"] == TEST]
+    rows = [row for row, entry in enumerate(listed) if entry["split"] == split]
     altered = [source.where(row) for row in rows if not _is_same(source.examples[row], recipe, listed[row]["sha256"])]
     if altered:
         raise DataError("test-data-altered", where=str(source.place or source.name), n=len(altered), names=some(altered))

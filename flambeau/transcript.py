@@ -163,8 +163,12 @@ class Transcript:
         self._result(event.target.upper(), f"{_short(event.path)}  {_bytes(event.num_bytes)}")
         facts = {"n": found["num_examples"], "difference": found["largest_difference"], "same": found["num_same"]}
         self._result("line-check", text("check-line", **facts, verdict=text("word-pass" if found["passed"] else "word-fail")))
+        if event.score is not None:
+            self._result("line-score", text("score-line", **event.score))
         times = " · ".join(f"{name} {milliseconds:.2f} ms" for name, milliseconds in event.latency.items())
         self._result("line-speed", f"{times}   ({text('speed-how')})")
+        if event.serving is not None:
+            self._result("line-serves", _serving(event.target, event.precision, event.serving))
 
     def _line(self, key: str, content: str) -> None:
         self._say(_margin(key) + content)
@@ -181,6 +185,13 @@ class Transcript:
         self._progress.write("\r\x1b[2K")
         self._progress.flush()
         self._drawn = False
+
+
+def _serving(target: str, precision: str, chosen: Mapping[str, Any]) -> str:
+    """Which runner serves, and why."""
+    sizes = ", ".join(next(iter(chosen["milliseconds"].values())))
+    facts = {"runtime": f"{target} {precision}", "speedup": chosen["speedup"], "sizes": sizes, "threads": chosen["threads"], "gain": chosen["needed"]}
+    return text("serves-tested" if chosen["target"] != target else "serves-other", **facts)
 
 
 def _margin(key: str) -> str:

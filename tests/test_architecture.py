@@ -27,7 +27,7 @@ ROWS = """
     tuning | serving | interop | cluster | transcript | catalogue
     runfolder
     artifact
-    restoring | goldens
+    restoring | goldens | runtimes
     members
     exporting | explanation
     training
@@ -50,7 +50,7 @@ TORCH_FREE = [
     *("types", "errors", "messages", "config", "randomness", "storage", "document", "predictor", "artifact", "recipe", "runfolder"),
     *("transcript", "model", "cli", "journal", "inputs.image", "inputs.union", "tasks.union", "network.spec", "data.source"),
     *("data.cache", "data.cleaning", "data.split", "evaluation.scores", "evaluation.report", "training.config", "training.advice"),
-    *("exporting.onnx", "serving.app", "serving.server"),
+    *("exporting.onnx", "exporting.openvino", "runtimes", "serving.app", "serving.server"),
 ]
 
 

@@ -18,7 +18,7 @@ from flambeau.errors import CheckFailed
 from flambeau.exporting.contract import check_exporter
 from flambeau.exporting.exporter import Exporter
 from flambeau.exporting.onnx import Onnx
-from flambeau.exports import EXPORTERS
+from flambeau.exporting.union import EXPORTERS
 from flambeau.inputs.contract import check_input
 from flambeau.inputs.union import INPUTS
 from flambeau.network.build import Network, build

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,17 +11,21 @@ from flambeau.cli.options import allow_code, as_json, model, option
 from flambeau.cli.output import print_json, shown
 from flambeau.messages import text
 
+if TYPE_CHECKING:
+    from flambeau.exporting.openvino import Precision
+
 
 @click.command("export", help=text("help-export"))
 @model
-@option("--to", "target", default="onnx", show_default=True, type=click.Choice(["onnx"]))
+@option("--to", "target", default="onnx", show_default=True, type=click.Choice(["onnx", "openvino"]))
+@option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "bf16", "int8"]))
 @allow_code
 @as_json
-def command(model: Path, target: str, allow_code: bool, as_json: bool) -> None:
+def command(model: Path, target: str, precision: Precision, allow_code: bool, as_json: bool) -> None:
     """Parses, calls, prints."""
     from flambeau import pipeline
 
-    exported = pipeline.export(model, target, allow_code=allow_code, show=shown(as_json))
+    exported = pipeline.export(model, target, precision=precision, allow_code=allow_code, show=shown(as_json))
     if as_json:
         print_json(
             {
@@ -29,5 +34,8 @@ def command(model: Path, target: str, allow_code: bool, as_json: bool) -> None:
                 "bytes": exported.num_bytes,
                 "verification": exported.verification,
                 "latency_ms": exported.latency,
+                "precision": exported.precision,
+                "score": exported.score,
+                "serving": exported.serving,
             }
         )

@@ -30,8 +30,9 @@ def check_exporter(exporter: Exporter, network: Network, inputs: Mapping[str, Ar
     path = folder / exporter.file
     reference = TorchRunner(network)
     exporter.export(network, {name: array[:2] for name, array in inputs.items()}, path, {"key": "value"})
-    _promise(path.is_file(), exporter, "export writes one file")
-    _promise([entry.name for entry in folder.iterdir()] == [path.name], exporter, "export writes nothing else")
+    _promise(path.is_file(), exporter, "export writes its file")
+    names = sorted((exporter.file, *exporter.more))
+    _promise(sorted(entry.name for entry in folder.iterdir()) == names, exporter, "export writes what it names and nothing else")
     runner = exporter.load(path, threads=1)
     size = len(next(iter(inputs.values())))
     for number in (1, 2, size):

@@ -22,10 +22,15 @@ class Exporter(ABC):
     """What runs such a file."""
     file: ClassVar[str]
     """Name of the file in the artifact's exports/ folder."""
+    more: ClassVar[tuple[str, ...]] = ()
+    """Names of the files that lie beside it, for formats that take several."""
 
     @abstractmethod
     def export(self, network: Network, sample: Mapping[str, Array], path: Path, metadata: Mapping[str, str]) -> None:
-        """Writes `network` to `path`. `sample` is one encoded batch of two or more examples, by graph input name.
+        """Writes `network` to `path`, and the files of `more` beside it.
+
+        Args:
+            sample: one encoded batch of two or more examples, by graph input name.
 
         Raises:
             CheckFailed: the network cannot be expressed in this format.

@@ -27,7 +27,8 @@ class Verification:
     """As `largest_difference`, over all examples."""
     num_same: int
     """Examples that get the same answer from both, as the task sees it."""
-    tolerance: float
+    tolerance: float | None
+    """Largest difference that passes; None where the score decides instead."""
     passed: bool
 
     def to_json(self) -> dict[str, object]:

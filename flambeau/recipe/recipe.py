@@ -22,7 +22,7 @@ from flambeau.recipe.schema import Schema
 from flambeau.tasks.union import AnyTask
 from flambeau.training.config import TrainingConfig
 
-Format: TypeAlias = Literal["onnx"]
+Format: TypeAlias = Literal["onnx", "openvino"]
 """What a model can be written as; the names of the exporters."""
 
 LOCATIONS = ("folder", "table", "arrays")

@@ -17,13 +17,16 @@ from queue import SimpleQueue
 
 from flambeau.errors import FlambeauError
 from flambeau.predictor import Predictor
-from flambeau.serving.capacity import Capacity, measure
+from flambeau.serving.capacity import SIZES, Capacity, measure
+from flambeau.serving.config import Limits
 from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 
 QUICK = 0.002
 """Seconds for which a batch may hold up the event loop."""
 FIRST_RATE = 1e-7
 """Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
+PACE_SHARE = 0.1
+"""How much of the expected pace the latest batch decides."""
 FORGET = 0.95
 """How much of the slowest decoding rate is remembered from batch to batch, so that one slow picture keeps the next ones out of the loop."""
 
@@ -42,22 +45,22 @@ class Work:
 class Batcher:
     """Collects examples and answers them together. Everything but `_work` runs in the event loop's thread."""
 
-    def __init__(self, predictor: Predictor, max_queue: int, queue_seconds: float, observe: Callable[[Ran], None]) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, observe: Callable[[Ran], None]) -> None:
         sample = blank(predictor)
-        largest = Forward(predictor, 32)
-        self.capacity: Capacity = measure(lambda size: largest.run([sample] * size))
-        self._forward = Forward(predictor, self.capacity.max_batch)
-        self._max_queue = max_queue
-        self._queue_seconds = queue_seconds
+        self._forward = Forward(predictor, SIZES[-1])
+        self.capacity: Capacity = measure(lambda size: self._forward.run([sample] * size))
+        self._limits = limits
         self._observe = observe
         self._queue: deque[Work] = deque()
         self._rate = FIRST_RATE
+        self._pace = 1 / self.capacity.throughput()
+        """Seconds from one answered example to the next, while there are some."""
+        self._begun = 0.0
+        """When the batch that runs was begun."""
         self._batches: SimpleQueue[tuple[list[Work], asyncio.AbstractEventLoop] | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self.is_busy = False
         """Whether a batch runs or is about to."""
-        self.is_working = False
-        """Whether the worker thread has a batch: what is submitted now has to wait for its end."""
 
     @property
     def num_waiting(self) -> int:
@@ -68,9 +71,9 @@ class Batcher:
         """Examples of one request, `num_bytes` together -> where their results will be. Cancel a future to drop its example.
 
         Raises:
-            FlambeauError: the queue is full.
+            FlambeauError: the queue is full, or so long that they would wait for too long.
         """
-        if len(self._queue) + len(reads) > self._max_queue:
+        if len(self._queue) + len(reads) > self._limits.max_queue or self._queue_delay() > self._limits.wait_seconds:
             raise FlambeauError("queue-full", seconds_to_wait=self._queue_delay(), waiting=len(self._queue))
         loop = asyncio.get_running_loop()
         now = time.monotonic()
@@ -87,16 +90,16 @@ class Batcher:
         self._worker = None
 
     def _queue_delay(self) -> float:
-        return len(self._queue) / self.capacity.throughput()
+        return len(self._queue) * self._pace
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._take()
+        self._begun = time.monotonic()
         if not batch:
             self.is_busy = False
         elif self._cost(len(batch), sum(work.num_bytes for work in batch)) < QUICK:
             self._deliver(batch, self._forward([work.read for work in batch]), loop)
         else:
-            self.is_working = True
             self._batches.put((batch, loop))
             if self._worker is None:
                 # A daemon: a second signal ends the process without waiting for a batch.
@@ -108,13 +111,15 @@ class Batcher:
         batch: list[Work] = []
         num_bytes = 0
         now = time.monotonic()
-        while self._queue and len(batch) < self.capacity.max_batch:
+        most = self.capacity.largest(len(self._queue))
+        while self._queue and len(batch) < most:
             work = self._queue[0]
             if work.future.done():
                 self._queue.popleft()
-            elif now - work.entered > self._queue_seconds:
+            elif now - work.entered > self._limits.queue_seconds:
                 self._queue.popleft()
-                work.future.set_result(FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._queue_seconds))
+                expired = FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._limits.queue_seconds)
+                work.future.set_result(expired)
             elif batch and self._cost(len(batch), num_bytes) < QUICK <= self._cost(len(batch) + 1, num_bytes + work.num_bytes):
                 break
             else:
@@ -135,7 +140,9 @@ class Batcher:
 
     def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
         self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
-        self.is_working = False
+        if self.capacity.cost(1) >= QUICK:  # below it the start has measured everything
+            self.capacity = self.capacity.learned(len(batch), ran.model_seconds)
+        self._pace += PACE_SHARE * ((time.monotonic() - self._begun) / len(batch) - self._pace)
         self._observe(ran)
         for work, result in zip(batch, ran.results, strict=True):
             if not work.future.done():

@@ -1,4 +1,7 @@
-"""How many examples a model should answer together on this machine: measured, since nobody can know it."""
+"""How many examples a model should answer together on this machine: measured, since nobody can know it.
+
+Sizes that the start has no time for are tried on real requests, when so many wait.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,13 @@ from dataclasses import dataclass
 SIZES = (1, 2, 4, 8, 16, 32)
 GAIN = 1.05
 """A batch twice as large must bring at least this much more throughput; below it only the wait grows."""
-REPEATS = 3
-BUDGET = 2.0
-"""Seconds after which no larger batch is tried."""
+BEYOND = 2
+"""So many doublings without a gain end the search."""
+REPEATS = 20
+PATIENCE = 0.02
+"""Seconds for each size: on a shared machine only the quickest of several runs says what it costs."""
+BUDGET = 0.15
+"""Seconds for all sizes together, so that a heavy model is ready soon."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,12 @@ class Capacity:
     seconds: tuple[float, ...]
     """Of one batch of each size, at its quickest."""
     max_batch: int
+    """The largest that pays, of those that were measured."""
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether larger batches have been tried in vain."""
+        return self.max_batch not in self.sizes[-BEYOND:]
 
     def cost(self, num_examples: int) -> float:
         """Seconds that a batch will take in the model."""
@@ -33,20 +46,50 @@ class Capacity:
         """Examples per second at the largest batch."""
         return self.max_batch / self.cost(self.max_batch)
 
+    def largest(self, num_waiting: int) -> int:
+        """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait."""
+        untried = next((size for size in SIZES if size > self.sizes[-1]), None)
+        return untried if untried is not None and not self.is_flat and num_waiting >= untried else self.max_batch
+
+    def learned(self, size: int, seconds: float) -> Capacity:
+        """The same, after a batch of `size` took so long."""
+        if size in self.sizes:
+            place = self.sizes.index(size)
+            if seconds >= self.seconds[place]:
+                return self
+            return _judged(self.sizes, (*self.seconds[:place], seconds, *self.seconds[place + 1 :]))
+        if size in SIZES and size > self.sizes[-1]:
+            return _judged((*self.sizes, size), (*self.seconds, seconds))
+        return self
+
 
 def measure(run: Callable[[int], object], sizes: Sequence[int] = SIZES, clock: Callable[[], float] = time.perf_counter) -> Capacity:
-    """Time `run` for growing batches until the throughput flattens -> what each size costs, and the largest that pays."""
-    begin = clock()
-    seconds: list[float] = []
+    """Time `run` for growing batches until the throughput flattens or the time is over -> what each size costs."""
+    end = clock() + BUDGET
+    found = _judged(tuple(sizes[:1]), (_quickest(run, sizes[0], clock, end),))
+    for size in sizes[1:]:
+        if found.is_flat or clock() + 3 * found.seconds[-1] > end:
+            break
+        found = _judged((*found.sizes, size), (*found.seconds, _quickest(run, size, clock, end)))
+    return found
+
+
+def _judged(sizes: tuple[int, ...], seconds: tuple[float, ...]) -> Capacity:
     best = 0
-    for size in sizes:
-        run(size)  # the first run of a shape plans its memory
-        seconds.append(max(1e-6, min(_timed(run, size, clock) for _ in range(REPEATS))))
-        if size / seconds[-1] >= GAIN * sizes[best] / seconds[best]:
-            best = len(seconds) - 1
-        if len(seconds) > best + 2 or clock() - begin > BUDGET:
-            break  # two doublings without a gain, or a heavy model
-    return Capacity(tuple(sizes[: len(seconds)]), tuple(seconds), sizes[best])
+    for place in range(1, len(sizes)):
+        if sizes[place] / seconds[place] >= GAIN * sizes[best] / seconds[best]:
+            best = place
+    return Capacity(sizes, seconds, sizes[best])
+
+
+def _quickest(run: Callable[[int], object], size: int, clock: Callable[[], float], end: float) -> float:
+    """Seconds of the quickest of several runs; the first, which plans the memory of its shape, counts only where there is no time for more."""
+    first = _timed(run, size, clock)
+    times: list[float] = []
+    stop = min(clock() + PATIENCE, end)
+    while len(times) < REPEATS and clock() + first < stop:
+        times.append(_timed(run, size, clock))
+    return max(1e-6, min(times, default=first))
 
 
 def _timed(run: Callable[[int], object], size: int, clock: Callable[[], float]) -> float:

@@ -36,7 +36,9 @@ class Limits(Config):
     """How long a client may leave its answer unread."""
     idle_seconds: int = Field(30, ge=1)
     """How long an open connection may be silent between two requests."""
+    wait_seconds: float = Field(5.0, gt=0)
+    """How long an example may be expected to wait for the model when it comes; beyond it is refused at once, not after the wait."""
     queue_seconds: float = Field(10.0, gt=0)
-    """How long an example may wait for the model before it is dropped."""
+    """How long an example may really wait for the model before it is dropped."""
     drain_seconds: int = Field(20, ge=1)
     """After SIGTERM or Ctrl-C: time to answer what was accepted."""

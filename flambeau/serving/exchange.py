@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from flambeau.errors import FlambeauError, UsageError
 from flambeau.serving.config import Limits
+from flambeau.serving.express import EXTENSION, Express
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -32,9 +33,12 @@ class Request:
     """Whether the whole body has been taken in."""
     headers: dict[bytes, bytes] = field(init=False)
     """By name in lower case; of a name that comes twice, the last."""
+    express: Express | None = field(init=False)
+    """The shortcut past ASGI's messages, where the server has one."""
 
     def __post_init__(self) -> None:
         self.headers = dict(self.scope["headers"])
+        self.express = self.scope.get("extensions", {}).get(EXTENSION, {}).get("request")
 
     def header(self, name: bytes) -> bytes:
         """The value of a header (its name in lower case), b"" where there is none."""
@@ -86,10 +90,15 @@ class Intake:
         declared = request.header(b"content-length")
         if declared.isdigit() and (len(declared) > 18 or int(declared) > max_bytes):
             raise UsageError("body-too-large", limit=max_bytes)
-        try:
-            await self._read(request, max_bytes, feed)
-        except TimeoutError:
-            raise UsageError("body-slow", received=request.num_bytes) from None
+        body = request.express.body() if request.express is not None else None
+        if body is not None:
+            self._take(request, body, max_bytes, feed)
+            request.is_read = True
+        else:
+            try:
+                await self._read(request, max_bytes, feed)
+            except TimeoutError:
+                raise UsageError("body-slow", received=request.num_bytes) from None
         if not request.num_bytes:
             raise UsageError("request-empty")
 
@@ -104,28 +113,43 @@ class Intake:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
-                piece: bytes = message.get("body", b"")
-                request.num_bytes += len(piece)
-                self.held_bytes += len(piece)
-                if request.num_bytes > max_bytes:
-                    raise UsageError("body-too-large", limit=max_bytes)
-                if self.held_bytes > self._limits.max_held_bytes:
-                    raise FlambeauError("queue-full", seconds_to_wait=1)
-                if piece:
-                    feed(piece)
+                self._take(request, message.get("body", b""), max_bytes, feed)
                 request.is_read = not message.get("more_body", False)
                 if not request.is_read:  # a slow line may take its time, a client that dribbles may not
                     deadline.reschedule(begin + self._limits.body_seconds + request.num_bytes / self._limits.min_body_rate)
 
+    def _take(self, request: Request, piece: bytes, max_bytes: int, feed: Callable[[bytes], object]) -> None:
+        request.num_bytes += len(piece)
+        self.held_bytes += len(piece)
+        if request.num_bytes > max_bytes:
+            raise UsageError("body-too-large", limit=max_bytes)
+        if self.held_bytes > self._limits.max_held_bytes:
+            raise FlambeauError("queue-full", seconds_to_wait=1)
+        if piece:
+            feed(piece)
 
-async def unless_gone(request: Request, futures: Sequence[asyncio.Future[T]], *, watch: bool) -> list[T]:
-    """The results of `futures`, in order; with `watch`, all of them are cancelled as soon as the client leaves.
+
+async def unless_gone(request: Request, futures: Sequence[asyncio.Future[T]]) -> list[T]:
+    """The results of `futures`, in order; all of them are cancelled as soon as the client leaves.
 
     Raises:
         ClientLeft: it did.
     """
-    if not watch:
+    if request.express is None:
+        return await _unless_disconnected(request, futures)
+    request.express.watch(lambda: [future.cancel() for future in futures])
+    try:
         return [await future for future in futures]
+    except asyncio.CancelledError:
+        if request.express.has_left:
+            raise ClientLeft from None
+        raise
+    finally:
+        request.express.unwatch()
+
+
+async def _unless_disconnected(request: Request, futures: Sequence[asyncio.Future[T]]) -> list[T]:
+    """The same by ASGI's messages, which need a task that waits for the last of them."""
     leaving = asyncio.ensure_future(_disconnect(request.receive))
     leaving.add_done_callback(lambda _: [future.cancel() for future in futures])
     try:

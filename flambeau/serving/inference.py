@@ -84,7 +84,7 @@ class Infer:
         request_id = strict_json.a_text(document.get("id", ""), "id")
         reads = self._reads(strict_json.a_list(document["inputs"], "inputs", len(self._model.predictor.inputs)))
         futures = self._batcher.submit(reads, request.num_bytes)
-        results = await unless_gone(request, futures, watch=True)
+        results = await unless_gone(request, futures)
         rows = []
         for result in results:
             if isinstance(result, FlambeauError):

@@ -42,9 +42,8 @@ class Predict:
         """
         examples = await self._examples(request)
         begin = time.perf_counter()
-        waits = self._batcher.is_working or len(examples) > 1
         futures = self._batcher.submit([partial(self._encode, example) for example in examples], request.num_bytes)
-        results = await unless_gone(request, futures, watch=waits)
+        results = await unless_gone(request, futures)
         for result in results:
             if isinstance(result, FlambeauError) and (len(results) == 1 or result.code == "queue-expired"):
                 raise result

@@ -14,6 +14,7 @@ from flambeau.errors import FlambeauError, UsageError
 from flambeau.serving import problems
 from flambeau.serving.app import App
 from flambeau.serving.config import Limits
+from flambeau.serving.express import EXTENSION, Express
 
 MAX_PIPELINE = 8
 """Requests that a client may send ahead of the answers; uvicorn alone would collect them without end."""
@@ -56,6 +57,10 @@ class Protocol(HttpToolsProtocol):
         self._num_parsed = 0
         """Bytes of the request line and of the headers that are complete."""
         self._has_spoken = False
+        self._watched: list[Express] = []
+        """Requests that want to know when the client leaves."""
+        self._held: asyncio.TimerHandle | None = None
+        """Set while what the client sends is left unread."""
         self._slow_head: asyncio.TimerHandle | None = None
         self._slow_reader: asyncio.TimerHandle | None = None
 
@@ -70,9 +75,12 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._unset_slow_head()
-        if self._slow_reader is not None:
-            self._slow_reader.cancel()
+        for timer in (self._slow_reader, self._held):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+        for express in list(self._watched):
+            express.leave()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -88,7 +96,9 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server ends: close at once between two requests, but take a first one that may be on its way."""
-        if self._in_head and not self.transport.is_closing():
+        held = self._held is not None
+        self._let_go()
+        if (self._in_head or held) and not self.transport.is_closing():
             self._unset_slow_head()
             self._slow_head = self.loop.call_later(LAST_CALL_SECONDS, self.transport.close)
         else:
@@ -117,6 +127,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._unset_slow_head()
         super().on_headers_complete()
+        self.scope["extensions"] = {EXTENSION: {"request": Express(self.cycle, self._watched, self._hold)}}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not take; `msg`, uvicorn's own text, is not passed on."""
@@ -137,6 +148,18 @@ class Protocol(HttpToolsProtocol):
         if self._slow_reader is not None:
             self._slow_reader.cancel()
             self._slow_reader = None
+
+    def _hold(self, seconds: float) -> None:
+        """Leave what the client sends unread for a while; it waits with the kernel, where it costs nothing."""
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
+            self._held = self.loop.call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+            self.flow.resume_reading()
 
     def _owes_answer(self) -> bool:
         """Whether a request that came whole still waits for its answer."""

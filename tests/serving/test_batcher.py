@@ -10,11 +10,12 @@ import pytest
 from flambeau.errors import DataError, FlambeauError
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.capacity import measure
+from flambeau.serving.config import Limits
 from flambeau.serving.forward import Answer, Forward, Ran
 
 
 def batcher(model, observe=lambda ran: None, max_queue=1000, queue_seconds=10.0):
-    return Batcher(model.predictor, max_queue, queue_seconds, observe)
+    return Batcher(model.predictor, Limits(max_queue=max_queue, queue_seconds=queue_seconds), observe)
 
 
 def reads(model, pictures):
@@ -53,7 +54,21 @@ def test_a_heavy_model_is_not_timed_for_ever():
         now[0] += 1.0
 
     assert measure(run, clock=lambda: now[0]).max_batch == 1
-    assert len(sizes) == 4
+    assert sizes == [1]
+
+
+def test_what_the_start_had_no_time_for_is_tried_when_so_many_wait():
+    """A model of 0.1 s whose batches cost nothing more up to eight."""
+    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.1, 0.1, 0.2, 0.2, 0.2]).__next__)
+    assert (capacity.sizes, capacity.max_batch) == ((1,), 1)
+    tried = []
+    for num_waiting in (1, 1, 2, 3, 4, 8, 16, 40, 40, 40, 40):
+        size = min(num_waiting, capacity.largest(num_waiting))
+        tried.append(size)
+        capacity = capacity.learned(size, 0.1 if size <= 8 else size / 80)
+    assert tried == [1, 1, 2, 2, 4, 8, 16, 32, 8, 8, 8]
+    assert capacity.max_batch == 8 and capacity.cost(5) == 0.1
+    assert capacity.learned(16, 0.15).max_batch == 16, "a neighbour had kept the machine busy"
 
 
 def test_answers_are_those_of_the_predictor(model, pictures):
@@ -142,6 +157,29 @@ def test_queue_is_bounded_and_says_when_to_come_back(model):
     asyncio.run(main())
 
 
+def test_what_would_wait_too_long_is_refused_at_once(model):
+    """The pace of the last batches says how long the queue will take; a queue that is quick is not."""
+
+    def slow():
+        time.sleep(0.02)
+        return {"image": np.zeros((1, 8, 8), np.uint8)}
+
+    async def main():
+        collector = Batcher(model.predictor, Limits(wait_seconds=0.1), lambda ran: None)
+        collector.capacity = type(collector.capacity)((1,), (1e-5,), 1)
+        for _ in range(20):
+            await collector.submit([slow], 10**9)[0]
+        futures = []
+        with pytest.raises(FlambeauError, match="queue-full"):
+            for _ in range(200):
+                futures += collector.submit([slow], 10**9)
+        assert 3 <= len(futures) <= 8  # 0.1 seconds at 0.02 each, give or take a busy machine
+        assert all(isinstance(result, Answer) for result in await asyncio.gather(*futures))
+        collector.close()
+
+    asyncio.run(main())
+
+
 def test_late_and_forsaken_examples_are_dropped_before_decoding(model):
     read = []
 
@@ -208,5 +246,5 @@ def test_values_of_varying_size_are_collated(model):
     predictor = Predictor({"image": Varying()}, runner, model.predictor.target)
     assert len(Forward(predictor, 4)([lambda: {"image": np.zeros((1, 8, 5), np.uint8)}] * 2).results) == 2
     assert shapes == [(2, 1, 8, 5)]
-    Batcher(predictor, 10, 1.0, lambda ran: None)
+    Batcher(predictor, Limits(), lambda ran: None)
     assert shapes[-1][1:] == (1, 8, 16)
