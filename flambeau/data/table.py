@@ -17,7 +17,9 @@ from flambeau.errors import DataError
 ENDINGS = (".csv", ".tsv", ".tab")
 DELIMITERS = ",;\t|"
 MAX_LINE = 1 << 24
-"""Characters in one line; the csv module itself refuses cells over 131,072."""
+"""Characters in one line."""
+MAX_CELL = 1 << 22
+"""Characters in one cell: a long mail or article; a quote that is never closed would make one of the rest of the file."""
 MAX_COLUMNS = 10_000
 
 
@@ -30,7 +32,11 @@ def read_table(path: Path) -> Records:
     place = path.absolute()
     if not place.is_file():
         raise not_found(path)
-    header, lines, records = _parse(place, readable(str(path)))
+    before = csv.field_size_limit(MAX_CELL)  # the module has one limit for the whole process
+    try:
+        header, lines, records = _parse(place, readable(str(path)))
+    finally:
+        csv.field_size_limit(before)
     return Records(place, header, [dict(zip(header, record, strict=True)) for record in records], lines)
 
 
