@@ -172,8 +172,11 @@ def _write(value: str | Config) -> object:
     if isinstance(value, LayerList):
         tree = value.model_dump(mode="json")
         return tree if value.initialise != Initialise() else tree["layers"]
-    name = next((name for name, cls in _BY_NAME.items() if isinstance(value, cls)), "")
-    return {name: value.model_dump(mode="json")} if isinstance(value, Config) else value
+    name = next((name for name, cls in _BY_NAME.items() if isinstance(value, cls)), None)
+    if name is not None:
+        assert isinstance(value, Config)
+        return {name: value.model_dump(mode="json")}
+    return value.model_dump(mode="json") if isinstance(value, Config) else value
 
 
 if TYPE_CHECKING:
