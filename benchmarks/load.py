@@ -1,6 +1,6 @@
 """A load client of our own: raw sockets with keep-alive, in one process, on this machine only. One JSON object on standard output.
 
-python benchmarks/load.py --port P --folder PICTURES [--clients N] [--seconds S] [--rate REQUESTS_PER_SECOND] [--path /predict]
+python benchmarks/load.py --port P --folder PICTURES [--clients N] [--seconds S] [--rate REQUESTS_PER_SECOND] [--path /predict] [--form]
 
 Without --rate each client asks as soon as it was answered; with it, requests are sent at that rate by whichever client is free, and those
 for which none is free are counted as held back. It talks to 127.0.0.1 alone, for at most ten minutes, over at most 600 connections.
@@ -51,6 +51,8 @@ class Crowd:
         self.seconds.setdefault(status, []).append(now - begin)
         if status == 200:
             self.ends.append(now)
+        if client.is_closed:
+            return
         if self.rate is not None:
             self.free.append(client)
         elif now < self.until:
@@ -100,6 +102,7 @@ class Client(asyncio.Protocol):
         if len(body) >= length:
             self.received = b""
             begin, self.begin = self.begin, None
+            self.is_closed = self.is_closed or b"connection: close" in lower
             assert begin is not None
             self.crowd.answered(self, int(head[9:12]), begin)
 
@@ -108,6 +111,12 @@ class Client(asyncio.Protocol):
         if self.begin is not None:
             self.crowd.lost += 1
             self.begin = None
+
+
+def form(picture: bytes) -> tuple[bytes, str]:
+    """A picture as the only file of a form, and its media type."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head + picture + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
 
 
 def http_request(picture: bytes, path: str, media: str, port: int) -> bytes:
@@ -163,10 +172,11 @@ def main() -> None:
     words.add_argument("--seconds", type=float, default=3.0)
     words.add_argument("--rate", type=float)
     words.add_argument("--path", default="/predict")
-    words.add_argument("--media", default="image/jpeg")
+    words.add_argument("--form", action="store_true")
     asked = words.parse_args()
     pictures = [path.read_bytes() for path in sorted(asked.folder.rglob("*.jpg"))[:64]]
-    requests = [http_request(picture, asked.path, asked.media, asked.port) for picture in pictures]
+    bodies = [form(picture) if asked.form else (picture, "image/jpeg") for picture in pictures]
+    requests = [http_request(body, asked.path, media, asked.port) for body, media in bodies]
     print(json.dumps(uvloop.run(run(requests, asked.port, asked.clients, asked.seconds, asked.rate))))
 
 

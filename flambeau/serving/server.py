@@ -20,6 +20,7 @@ from types import FrameType
 import uvicorn
 
 from flambeau.errors import DeviceError, UsageError
+from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.serving.app import App, create_app
 from flambeau.serving.config import Limits
 from flambeau.serving.model import Ready, ServedModel
@@ -45,7 +46,8 @@ def serve(load: Callable[[], ServedModel], host: str, port: int, limits: Limits,
     """
     begin = time.perf_counter()
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote what strangers send
-    with closing(bind(host, port)) as listener:
+    # held open: setting the filters anew for each picture costs a tenth of the decoding of a small one
+    with closing(bind(host, port)) as listener, without_pillow_warnings():
         app = create_app(load(), limits)
         with closing(app):
             address = listener.getsockname()[:2]
