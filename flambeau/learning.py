@@ -189,7 +189,7 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
         "precision": config.precision,
         "memory_format": config.memory_format,
         "fused": config.optimizer.can_fuse if config.fused is None else config.fused,
-        "compile": config.compile,
+        "compile": bool(config.compile),
     }
     others = plan.choice.alternatives if plan.choice else ()
     return Planned(
@@ -211,8 +211,13 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
         augment=[step for chosen in plan.recipe.inputs.values() for step in chosen.variations()],
         execution=execution,
         seconds=seconds,
-        trials=[messages.text("plan-trial", **{**asdict(trial), "mark": "<-" if trial.chosen else ""}) for trial in trials],
+        trials=[_trial_line(trial) for trial in trials],
     )
+
+
+def _trial_line(trial: Trial) -> str:
+    compiled = messages.text("plan-trial-compiled") if trial.compile else ""
+    return messages.text("plan-trial", **{**asdict(trial), "compiled": compiled, "mark": "<-" if trial.chosen else ""})
 
 
 def trained(history: Sequence[Epoch], config: TrainingConfig) -> Trained:

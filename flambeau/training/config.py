@@ -62,8 +62,8 @@ class TrainingConfig(Config):
     """Order of images in memory; channels_last is faster for most convolutions. "auto": by the same steps."""
     fused: bool | None = None
     """Update all weights in one kernel; null: where the optimizer has one and it is faster."""
-    compile: bool = False
-    """Compile the network first (torch.compile): worth its minutes only in long runs."""
+    compile: bool | None = None
+    """Compile the network first (torch.compile), which takes minutes; null: where the training is long enough and it is faster."""
     checkpoint_seconds: float = Field(30.0, ge=0, le=86_400)
     """A checkpoint is written after each epoch, and at least as often as this between its steps."""
 

@@ -1,8 +1,9 @@
 """Which way of computing a step is fastest here? No fixed answer is right, so each is tried on a few real steps.
 
-Precision and memory format, then one fused kernel or several, then fewer threads: the winner so far is what the next question
-starts from. Steps of the candidates take turns, so that a busy moment of the machine hits all of them; one that is clearly
-slower is dropped at once; one whose losses go elsewhere is refused. The winner is kept for this machine, network and batch.
+Precision and memory format, then one fused kernel or several, then fewer threads, then a compiled network: the winner so far is
+what the next question starts from. Steps of the candidates take turns, so that a busy moment of the machine hits all of them;
+one that is clearly slower is dropped at once; one whose losses go elsewhere is refused. At the end the winner has to beat the
+plain way once more. All this stops when its share of the training is spent. The winner is kept for this machine, network and batch.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from flambeau.storage import write_atomically
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, machine, using_threads
 from flambeau.training.learner import Learner
+from flambeau.training.progress import Position
 from flambeau.training.source import BatchSource
 
 ROUNDS = 3
-"""Timed steps of each candidate, after one that warms up."""
+"""Timed steps of each candidate in a race, after one that warms up."""
 SLOWER = 1.25
-"""A candidate whose first timed step takes so many times the best one's is not timed again."""
+"""A candidate whose timed steps take so many times the best one's is not timed again."""
+HOPELESS = 4.0
+"""One whose very first step takes so many times the quickest first step is not timed at all: bf16 on a processor that has none."""
 GAIN = 0.97
 """A change must bring a step below this share of the time without it; less is noise."""
 RESTLESS = 1.2
@@ -39,8 +43,12 @@ APART = 0.05
 """Largest difference of the losses, relative to the loss plus one, that rounding may explain."""
 SHARE = 0.02
 """Share of the whole training that the trial may cost."""
-SLOWEST = 15.0
-"""How many steps' time the whole trial takes, about."""
+FEWEST = 15
+"""Steps that this share has to pay for, at least; fewer tell nothing."""
+COMPILING = 120.0
+"""Seconds that torch.compile takes for networks of the usual size, at most."""
+COMPILE_PAYS = 20
+"""So many times that has to be left of the training before a compiled network is tried."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class Trial:
     memory_format: str
     fused: bool
     threads: int
+    compile: bool
     milliseconds: float
     """Of the quickest step: what disturbs a step only ever makes it slower."""
     loss: float
@@ -60,7 +69,7 @@ class Trial:
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of TrainingConfig that make it."""
-        return {"precision": self.precision, "memory_format": self.memory_format, "fused": self.fused, "threads": self.threads}
+        return {name: getattr(self, name) for name in ("precision", "memory_format", "fused", "threads", "compile")}
 
 
 def is_open(config: TrainingConfig) -> bool:
@@ -69,10 +78,10 @@ def is_open(config: TrainingConfig) -> bool:
 
 
 def plain(config: TrainingConfig) -> TrainingConfig:
-    """The config with what is open set to what always works: fp32, contiguous."""
+    """The config with what is open set to what always works: fp32, contiguous, not compiled."""
     precision = "fp32" if config.precision == "auto" else config.precision
     memory_format = "contiguous" if config.memory_format == "auto" else config.memory_format
-    return config.model_copy(update={"precision": precision, "memory_format": memory_format})
+    return config.model_copy(update={"precision": precision, "memory_format": memory_format, "compile": bool(config.compile)})
 
 
 def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig, folder: Path) -> list[Trial]:
@@ -82,11 +91,11 @@ def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: Trai
         network: as for `train`; it is copied, not changed.
         folder: where winners are kept from run to run.
     """
-    if not is_open(config) or config.optimizer.full_batch or batches.num_steps <= ROUNDS or batches.num_steps * config.epochs * SHARE < SLOWEST:
+    if not is_open(config) or config.optimizer.full_batch or batches.num_steps <= ROUNDS or batches.num_steps * config.epochs * SHARE < FEWEST:
         return []
     known = folder / f"{_key(network, batches, config)}.json"
     kept = _kept(known)
-    if kept is not None:
+    if kept is not None and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000)):
         return [kept]
     track = _Track(network, loss, batches, config)
     trials = track.run()
@@ -96,96 +105,182 @@ def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: Trai
     return trials
 
 
+class _Candidate:
+    """One way of computing a step, on a copy of the network, and what it took so far."""
+
+    def __init__(self, settings: Mapping[str, Any], steps: Iterator[float], device: torch.device) -> None:
+        self.settings = dict(settings)
+        self.seconds: list[float] = []
+        """Of each timed step."""
+        self.losses: list[float] = []
+        """Of each step; every candidate sees the same batches with the same randomness."""
+        self._steps = steps
+        self._device = device
+
+    @property
+    def best(self) -> float:
+        """Seconds of the quickest timed step; infinity before the first."""
+        return min(self.seconds, default=float("inf"))
+
+    def step(self) -> float:
+        """Seconds of one more step."""
+        with using_threads(self.settings["threads"]):
+            started = time.perf_counter()
+            self.losses.append(next(self._steps))
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            return time.perf_counter() - started
+
+    def agrees(self, other: _Candidate) -> bool:
+        """Whether the losses after equally many steps differ by no more than rounding."""
+        place = min(len(self.losses), len(other.losses)) - 1
+        return abs(self.losses[place] - other.losses[place]) <= APART * (1 + abs(other.losses[place]))
+
+    def leave(self) -> None:
+        """Gives the memory of its network back."""
+        self._steps = iter(())
+
+
 class _Track:
-    """The candidates and their learners."""
+    """Where the candidates race, for as long as the budget lasts."""
 
     def __init__(self, network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig) -> None:
         self._network, self._loss, self._batches = network, loss, batches
-        self._open = config
-        self._base = plain(config)
+        self._open, self._base = config, plain(config)
         self._device = choose_device(config.device)
-        self._times: dict[tuple[tuple[str, Any], ...], list[float]] = {}
-        self._losses: dict[tuple[tuple[str, Any], ...], float] = {}
+        self._candidates: list[_Candidate] = []
+        self._started = time.perf_counter()
 
     @property
     def is_quiet(self) -> bool:
         """Whether the machine did little else meanwhile: what was found on a busy one is not worth keeping."""
-        return all(median(times) <= RESTLESS * min(times) for times in self._times.values())
+        return all(median(one.seconds) <= RESTLESS * one.best for one in self._candidates if one.seconds)
 
     def run(self) -> list[Trial]:
-        """All trials, in the order in which they were made."""
-        first = {**self._settings(self._base), "fused": self._base.optimizer.can_fuse if self._base.fused is None else self._base.fused}
-        best = self._race([{**first, **change} for change in self._kernels()])
+        """All that were timed, in the order in which they were made."""
+        best = self._plain = self._candidate(self._plainly())
+        self._plain.step()  # builds kernels; not counted
+        best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
-            best = self._race([best, {**best, "fused": False}])
-        if self._open.threads is None and self._device.type == "cpu" and best["threads"] > 1:
-            best = self._race([best, {**best, "threads": max(best["threads"] // 2, 1)}])
+            best = self._race(best, [{"fused": False}])
+        if self._open.threads is None and self._device.type == "cpu":
+            best = self._with_fewer_threads(best)
+        if _may_compile(self._open, self._batches, best.best):
+            best = self._race(best, [{"compile": True}])
+        best = self._confirmed(best)
         return [
-            Trial(**dict(key), milliseconds=1000 * min(times), loss=self._losses[key], chosen=dict(key) == best) for key, times in self._times.items()
+            Trial(**one.settings, milliseconds=1000 * one.best, loss=one.losses[-1], chosen=one is best) for one in self._candidates if one.seconds
         ]
 
-    def _settings(self, config: TrainingConfig) -> dict[str, Any]:
-        return {"precision": config.precision, "memory_format": config.memory_format, "threads": config.threads or available_threads()}
+    def _plainly(self) -> dict[str, Any]:
+        base = self._base
+        return {
+            "precision": base.precision,
+            "memory_format": base.memory_format,
+            "fused": base.optimizer.can_fuse if base.fused is None else base.fused,
+            "threads": base.threads or available_threads(),
+            "compile": base.compile,
+        }
 
-    def _kernels(self) -> Iterator[dict[str, str]]:
+    def _kernels(self) -> list[dict[str, Any]]:
+        """Each precision with each memory format, as far as they are open, but the plain pair."""
         precisions = ("fp32", "bf16") if self._open.precision == "auto" else (self._base.precision,)
         formats = ("contiguous", "channels_last") if self._open.memory_format == "auto" else (self._base.memory_format,)
-        return ({"precision": precision, "memory_format": memory_format} for precision in precisions for memory_format in formats)
+        ways = [{"precision": precision, "memory_format": memory_format} for precision in precisions for memory_format in formats]
+        return ways[1:]
 
-    def _race(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The fastest candidate; the first one wins unless another is faster by more than noise."""
-        running = {_as_key(settings): self._steps(settings) for settings in candidates if _as_key(settings) not in self._times}
-        for key, steps in running.items():
-            self._step(key, steps)  # builds kernels; not counted
-            self._times[key] = []
-        for _ in range(ROUNDS):
-            for key, steps in running.items():
-                self._times[key].append(self._step(key, steps))
-            quickest = min(min(times) for times in (self._times[_as_key(settings)] for settings in candidates))
-            running = {key: steps for key, steps in running.items() if min(self._times[key]) <= SLOWER * quickest}
-        first, *others = candidates
-        best = dict(first)
-        for settings in others:
-            faster = self._seconds(settings) < GAIN * self._seconds(best)
-            if faster and self._agrees(settings, first):
-                best = dict(settings)
+    def _with_fewer_threads(self, best: _Candidate) -> _Candidate:
+        """Half as many for as long as that is faster."""
+        while best.settings["threads"] > 1:
+            fewer = self._race(best, [{"threads": best.settings["threads"] // 2}])
+            if fewer is best:
+                break
+            best = fewer
         return best
 
-    def _seconds(self, settings: Mapping[str, Any]) -> float:
-        return min(self._times[_as_key(settings)])
+    def _race(self, best: _Candidate, changes: Sequence[Mapping[str, Any]]) -> _Candidate:
+        """The best so far, or the fastest of those that a change makes of it if that is faster by more than noise."""
+        running = self._warm(best, changes)
+        start = len(best.seconds)
+        for _ in range(ROUNDS):
+            if not running or self._is_spent:
+                break
+            self._take_turns(best, *running)
+            running = [one for one in running if one.agrees(self._plain)]
+            quickest = min(one.best for one in (best, *running))
+            running = [one for one in running if one.best <= SLOWER * quickest]
+        faster = [one for one in running if _is_faster(one.seconds, best.seconds[start:])]
+        winner = min(faster, key=lambda one: one.best, default=best)
+        for one in self._candidates:
+            if one not in (winner, self._plain):
+                one.leave()
+        return winner
 
-    def _agrees(self, settings: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
-        ours, theirs = self._losses[_as_key(settings)], self._losses[_as_key(reference)]
-        return abs(ours - theirs) <= APART * (1 + abs(theirs))
+    def _warm(self, best: _Candidate, changes: Sequence[Mapping[str, Any]]) -> list[_Candidate]:
+        """The challengers after their first step, which builds kernels and is not counted; none that are hopeless."""
+        warm: list[tuple[_Candidate, float]] = []
+        for change in changes:
+            if self._is_spent:
+                break
+            one = self._candidate({**best.settings, **change})
+            try:
+                warm.append((one, one.step()))
+            except RuntimeError:  # not every network can be compiled, and not every machine has a compiler
+                if not one.settings["compile"]:
+                    raise
+        quickest = min((best.best, *(seconds for _, seconds in warm)))
+        return [one for one, seconds in warm if one.settings["compile"] or seconds <= HOPELESS * quickest]
 
-    def _steps(self, settings: Mapping[str, Any]) -> Iterator[float]:
-        """The losses of steps on a copy of the network; every candidate sees the same batches with the same randomness."""
-        config = self._base.model_copy(update=settings)
+    def _confirmed(self, best: _Candidate) -> _Candidate:
+        """The winner, but the plain way if the winner is not faster in a race of the two; without time for one, the winner."""
+        ours, theirs = len(best.seconds), len(self._plain.seconds)
+        for _ in range(ROUNDS):
+            if best is self._plain or self._is_spent:
+                return best
+            self._take_turns(self._plain, best)
+        return best if _is_faster(best.seconds[ours:], self._plain.seconds[theirs:]) else self._plain
+
+    def _take_turns(self, *candidates: _Candidate) -> None:
+        for one in candidates:
+            one.seconds.append(one.step())
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether the share of the training that the trial may cost is gone. Before a step was timed there is no telling."""
+        return time.perf_counter() - self._started > SHARE * self._plain.best * self._batches.num_steps * self._open.epochs
+
+    def _candidate(self, settings: Mapping[str, Any]) -> _Candidate:
+        one = _Candidate(settings, self._losses(settings), self._device)
+        self._candidates.append(one)
+        return one
+
+    def _losses(self, settings: Mapping[str, Any]) -> Iterator[float]:
+        """The losses of steps on a copy of the network."""
         learner = Learner(
             copy.deepcopy(self._network),
             copy.deepcopy(self._loss),
             self._batches,
             self._batches,
             lambda answers, truths: {},
-            config,
+            self._base.model_copy(update=settings),
             "",
             self._device,
         )
-        for step in learner.steps():
-            yield step.loss
-
-    def _step(self, key: tuple[tuple[str, Any], ...], steps: Iterator[float]) -> float:
-        """Seconds of one step."""
-        with using_threads(dict(key)["threads"]):
-            started = time.perf_counter()
-            self._losses[key] = next(steps)
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-            return time.perf_counter() - started
+        while True:
+            for step in learner.steps():
+                yield step.loss
+            learner.position = Position(learner.position.epoch + 1, 0)
 
 
-def _as_key(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(settings.items()))
+def _is_faster(seconds: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether steps took less time than others that took turns with them: the quickest one, and most pairs."""
+    pairs = [ours / theirs for ours, theirs in zip(seconds, others, strict=True)]
+    return bool(pairs) and min(seconds) < GAIN * min(others) and median(pairs) < GAIN
+
+
+def _may_compile(config: TrainingConfig, batches: BatchSource, seconds: float) -> bool:
+    """Whether a training with steps of so many seconds is long enough to try a compiled network."""
+    return config.compile is None and seconds * batches.num_steps * config.epochs > COMPILE_PAYS * COMPILING
 
 
 def _key(network: nn.Module, batches: BatchSource, config: TrainingConfig) -> str:
@@ -196,7 +291,9 @@ def _key(network: nn.Module, batches: BatchSource, config: TrainingConfig) -> st
         available_threads(),
         str(network),
         shapes,
-        config.model_dump(mode="json", include={"optimizer", "precision", "memory_format", "fused", "threads", "accumulate", "batch_size"}),
+        config.model_dump(
+            mode="json", include={"optimizer", "precision", "memory_format", "fused", "threads", "compile", "accumulate", "batch_size"}
+        ),
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def test_every_open_choice_is_tried_and_one_is_chosen(digits: Any, small_net: An
     torch.manual_seed(0)
     network = small_net()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    tried = trials(digits, network, tmp_path)
+    tried = trials(digits, network, tmp_path, epochs=50 * LONG, compile=False)
     ways = {(trial.precision, trial.memory_format, trial.fused) for trial in tried}
     assert {(p, m) for p, m, _ in ways} == {(p, m) for p in ("fp32", "bf16") for m in ("contiguous", "channels_last")}
     assert {fused for _, _, fused in ways} == {True, False}
@@ -37,25 +38,103 @@ def test_every_open_choice_is_tried_and_one_is_chosen(digits: Any, small_net: An
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
-def test_the_fastest_is_chosen_unless_its_losses_go_elsewhere(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def timed(self: Any, key: Any, steps: Any) -> float:
-        settings = dict(key)
-        self._losses[key] = next(steps) + (100 if settings["memory_format"] == "channels_last" else 0)
-        return {"fp32": 2.0, "bf16": 1.0}[settings["precision"]] - (0.5 if settings["memory_format"] == "channels_last" else 0)
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, seconds: Callable[[dict[str, Any]], float], shift: Callable[[dict[str, Any]], float] = lambda way: 0
+) -> None:
+    """Steps that are taken indeed, but whose time and loss are made up."""
 
-    monkeypatch.setattr(tuner._Track, "_step", timed)
-    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path, fused=True) if trial.chosen]
+    def step(self: Any) -> float:
+        self.losses.append(next(self._steps) + shift(self.settings))
+        return seconds(self.settings)
+
+    monkeypatch.setattr(tuner._Candidate, "step", step)
+
+
+def test_the_fastest_is_chosen_unless_its_losses_go_elsewhere(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(
+        monkeypatch,
+        lambda way: {"fp32": 2.0, "bf16": 1.0}[way["precision"]] - (0.5 if way["memory_format"] == "channels_last" else 0),
+        lambda way: 100 if way["memory_format"] == "channels_last" else 0,
+    )
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path, fused=True, compile=False) if trial.chosen]
     assert (chosen.precision, chosen.memory_format, chosen.milliseconds) == ("bf16", "contiguous", 1000.0)
 
 
 def test_a_gain_within_the_noise_changes_nothing(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def timed(self: Any, key: Any, steps: Any) -> float:
-        self._losses[key] = next(steps)
-        return 1.0 if dict(key)["precision"] == "fp32" else 0.99
-
-    monkeypatch.setattr(tuner._Track, "_step", timed)
-    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path) if trial.chosen]
+    pretend(monkeypatch, lambda way: 1.0 if way["precision"] == "fp32" else 0.99)
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path, compile=False) if trial.chosen]
     assert (chosen.precision, chosen.memory_format, chosen.fused) == ("fp32", "contiguous", True)
+
+
+def test_threads_are_halved_for_as_long_as_that_is_faster(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner, "available_threads", lambda: 8)
+    pretend(monkeypatch, lambda way: {8: 1.0, 4: 0.8, 2: 0.6, 1: 0.9}[way["threads"]])
+    tried = trials(digits, small_net(), tmp_path, threads=None, compile=False)
+    assert {trial.threads for trial in tried} == {8, 4, 2, 1}
+    assert [trial.threads for trial in tried if trial.chosen] == [2]
+
+
+def test_a_winner_that_cannot_beat_the_plain_way_again_is_not_taken(
+    digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = 0
+
+    def seconds(way: dict[str, Any]) -> float:
+        nonlocal taken
+        taken += way["precision"] == "bf16"
+        return 0.5 if way["precision"] == "bf16" and taken < 10 else 1.0
+
+    pretend(monkeypatch, seconds)
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path, fused=True, memory_format="contiguous", compile=False) if trial.chosen]
+    assert chosen.precision == "bf16"
+    taken = 6
+    [chosen] = [
+        trial for trial in trials(digits, small_net(), tmp_path / "again", fused=True, memory_format="contiguous", compile=False) if trial.chosen
+    ]
+    assert chosen.precision == "fp32"
+
+
+def test_the_trial_ends_when_its_share_is_spent(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def step(self: Any) -> float:
+        nonlocal now
+        self.losses.append(next(self._steps))
+        now += 1.0
+        return 1.0
+
+    monkeypatch.setattr(tuner._Candidate, "step", step)
+    monkeypatch.setattr(tuner.time, "perf_counter", lambda: now)
+    epochs = 100  # of 10 steps: 20 seconds may go
+    assert trials(digits, small_net(), tmp_path, epochs=epochs, threads=None)
+    assert now <= tuner.SHARE * 10 * epochs + 4
+
+
+def test_a_compiled_network_is_tried_in_a_long_training_only(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[bool] = []
+
+    def compile_nothing(function: Any) -> Any:
+        compiled.append(True)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    pretend(monkeypatch, lambda way: 0.1 if way["compile"] else 0.2)
+    assert not any(trial.compile for trial in trials(digits, small_net(), tmp_path))
+    pretend(monkeypatch, lambda way: 0.5 if way["compile"] else 1.0)
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path / "long") if trial.chosen]
+    assert chosen.compile and compiled
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path / "refused", compile=False) if trial.chosen]
+    assert not chosen.compile
+
+
+def test_a_network_that_cannot_be_compiled_is_trained_as_it_is(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(function: Any) -> Any:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    pretend(monkeypatch, lambda way: 1.0)
+    tried = trials(digits, small_net(), tmp_path)
+    assert [trial.compile for trial in tried if trial.chosen] == [False]
 
 
 def test_a_winner_is_kept_for_the_same_work_only(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +167,6 @@ def test_nothing_is_tried_where_it_does_not_pay(digits: Any, small_net: Any, tmp
 
 def test_plain_is_what_always_works() -> None:
     settled = plain(config())
-    assert (settled.precision, settled.memory_format) == ("fp32", "contiguous")
-    fixed = config(precision="bf16", memory_format="channels_last")
+    assert (settled.precision, settled.memory_format, settled.compile) == ("fp32", "contiguous", False)
+    fixed = config(precision="bf16", memory_format="channels_last", compile=True)
     assert plain(fixed) == fixed
