@@ -108,7 +108,7 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     """
     assert recipe.task is not None, "a resolved recipe has a task"
     cache = encode(source, recipe.inputs, folder, lambda done, total: show(Progress("stage-reading", done, total)))
-    cleaned = clean(source, cache, recipe.inputs, recipe.data)
+    cleaned = clean(source, cache, recipe.inputs, recipe.data, recipe.task.empty_target)
     targets = [source.raw(row) for row in range(len(source))]
     settings = recipe.data.split
     groups = None if settings.group is None else source.values(settings.group)

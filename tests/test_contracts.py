@@ -53,6 +53,17 @@ TASK_CASES: list[tuple[str, Settings, list[object]]] = [
     ("classification", {}, list(LABELS)),
     ("classification", {"loss": "focal", "label_smoothing": 0.1, "class_weights": "balanced"}, list(LABELS)),
     ("classification", {"class_weights": {"fox": 3.0}}, [0, 1, 0, "fox", 1.5]),
+    ("classification", {"loss": "hinge", "margin": 0.5}, list(LABELS)),
+    ("classification", {"loss": "bce", "label_smoothing": 0.1}, list(LABELS)),
+    ("ordinal", {"order": ["small", "medium", "large"], "class_weights": "balanced"}, ["large", "small", "medium", "small"]),
+    ("ordinal", {"loss": "cross_entropy"}, [10, 9, 2, 1, 9]),
+    ("multi_label", {"class_weights": "balanced", "label_smoothing": 0.1}, ["red; round", "red", "", "round;blue"]),
+    ("multi_label", {"loss": "focal"}, [["a", "b"], ["b"], ("c",), []]),
+    ("multi_label", {"loss": "hinge", "names": ["x", "y"]}, [[0, 1], [1, 1], [0, 0], [1, 0]]),
+    *(("regression", {"loss": loss}, [1.5, "2", -3, 10.25, 4]) for loss in ("l2", "l1", "smooth_l1", "huber", "quantile")),
+    ("regression", {"loss": "poisson"}, [0, 3, 1, 7]),
+    ("regression", {"log": True, "scale": "robust"}, [0.0, 1e6, 300.0, 2.5]),
+    ("regression", {"scale": "none", "loss": "quantile", "quantiles": [0.25, 0.75], "names": ["a", "b"]}, [[1, 2e5], [2, 3e5], [4, -1e5]]),
 ]
 
 
@@ -83,13 +94,13 @@ class Careless(ClassTarget):
 
 
 class Uphill(ClassTarget):
-    def loss(self) -> Any:
+    def loss(self, allow_code: bool = False) -> Any:
         inner = super().loss()
         return lambda logits, targets: -inner(logits, targets)
 
 
 class Summed(ClassTarget):
-    def loss(self) -> Any:
+    def loss(self, allow_code: bool = False) -> Any:
         inner = super().loss()
         return lambda logits, targets: inner(logits, targets).sum()
 
@@ -108,7 +119,7 @@ class Forgetful(ClassTarget):
     ("target", "rule"),
     [
         (Careless, "ValueError instead of DataError"),
-        (Uphill, "costs less than its opposite"),
+        (Uphill, "answers with the truth"),
         (Summed, "one number for each example"),
         (Stubborn, "agrees with itself"),
         (Forgetful, "one prediction for each answer"),

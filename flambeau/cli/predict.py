@@ -53,7 +53,12 @@ def _values(path: Path, fields: Sequence[str]) -> list[tuple[str, object]]:
 
 
 def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]:
-    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **vars(result)}
+    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **_said(result)}
+
+
+def _said(result: Prediction) -> dict[str, object]:
+    """The fields of a prediction, but for an interval that it does not have."""
+    return {name: value for name, value in vars(result).items() if value is not None}
 
 
 def _line(result: Prediction) -> str:

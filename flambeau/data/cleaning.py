@@ -60,13 +60,16 @@ class Cleaned:
         return int((self.clusters != np.arange(len(self.clusters))).sum())
 
 
-def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: DataConfig) -> Cleaned:
+def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: DataConfig, empty_target: bool = False) -> Cleaned:
     """Encoded examples -> which of them are used, which are copies of each other, and what is wrong with the rest.
+
+    Args:
+        empty_target: whether an empty text is a target (no label at all) and not a missing one.
 
     Raises:
         DataError: more than `max_bad` of the examples are unusable.
     """
-    problems = tuple(_problems(source, cache, config))
+    problems = tuple(_problems(source, cache, config, empty_target))
     if len(problems) > config.max_bad * len(source):
         raise _too_many(problems, source, config)
     bad = {problem.row for problem in problems}
@@ -88,13 +91,13 @@ def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: Dat
     return Cleaned(usable, clusters, problems, tuple(notices), contradictions)
 
 
-def _problems(source: Source, cache: Cache, config: DataConfig) -> list[Problem]:
+def _problems(source: Source, cache: Cache, config: DataConfig, empty_target: bool) -> list[Problem]:
     """What is wrong with each example that cannot be used."""
     facts = cache.facts
     targets = [None] * len(source) if source.target is None else source.values(source.target)
     found = []
     for row, error in enumerate(facts.errors):
-        if error is None and source.target is not None and _is_missing(targets[row]):
+        if error is None and source.target is not None and _is_missing(targets[row]) and not (empty_target and isinstance(targets[row], str)):
             error = DataError("target-missing", column=source.target)
         elif error is None and facts.blank[row] and config.blank == "drop":
             error = DataError("example-blank")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -11,11 +12,17 @@ from flambeau.errors import CheckFailed, DataError
 from flambeau.tasks.task import Target, Task
 from flambeau.types import Array
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 HOSTILE: tuple[object, ...] = (None, "", "\0", "\ud800", "no such class", "x" * 5000, b"", float("nan"), -1, True, (), {}, object(), np.empty((0, 0)))
 """Values that nobody should give as a target, and somebody will."""
 
 TOLERANCE = 1e-5
 """Greatest difference between the loss of an encoded target and of the same target as numbers that can be mixed."""
+
+STEPS = 50
+"""Steps in which free logits follow a loss."""
 
 
 def check_task(given: Task, values: Sequence[object], hostile: Sequence[object] = HOSTILE) -> None:
@@ -30,6 +37,12 @@ def check_task(given: Task, values: Sequence[object], hostile: Sequence[object] 
     _promise(given.fit(list(reversed(values))) == fitted, given, "the order of the examples changes nothing")
     _promise(fitted.out_features >= 1, given, "the head gives at least one number")
     _promise(not fitted.labels or len(fitted.labels) == len(fitted.counts), given, "each label is counted")
+    _promise(len(fitted.answers) == len(fitted.units) == fitted.out_features, given, "each number of an answer has a name and a unit")
+    _promise(len(given.strata(values)) == len(values), given, "each example is in a stratum")
+    _promise({group for value in values for group in fitted.group(value)} <= set(fitted.groups), given, "each example is in groups that have a name")
+    truths = np.stack([fitted.truth(value) for value in values])
+    restored = fitted.restored(np.stack([fitted.encode(value) for value in values]))
+    _promise(np.allclose(restored, truths, rtol=TOLERANCE, atol=TOLERANCE * float(np.abs(truths).max())), given, "encoded targets can be restored")
     _check_hostile(given, fitted, hostile)
     _check_learning(given, fitted, np.stack([fitted.encode(value) for value in values]))
     _check_answers(given, fitted, len(values))
@@ -56,14 +69,29 @@ def _check_learning(given: Task, fitted: Target, targets: Array) -> None:
     _promise(tuple(loss.shape) == (len(targets),), given, "the loss is one number for each example")
     _promise(bool(torch.isfinite(loss).all()), given, "the loss is finite")
     soft = fitted.soft(encoded)
-    _promise(tuple(soft.shape) == (len(targets), fitted.out_features), given, "soft targets are (batch, out_features)")
+    _promise(len(soft) == len(targets) and soft.is_floating_point(), given, "soft targets are numbers that can be mixed")
     _promise(torch.allclose(fitted.loss()(logits, soft), loss, atol=TOLERANCE), given, "a soft target costs what the target itself costs")
     loss.sum().backward()
     gradient = logits.grad
     _promise(gradient is not None and bool(torch.isfinite(gradient).all()) and bool(gradient.any()), given, "the loss can be descended")
-    with torch.no_grad():
-        right, wrong = fitted.loss()(soft, encoded), fitted.loss()(-soft, encoded)
-    _promise(bool(right.sum() < wrong.sum()), given, "the truth costs less than its opposite")
+    answers = fitted.activation().eval()(_descended(fitted, encoded))
+    wanted = soft.repeat_interleave(fitted.out_features // soft.shape[1], 1)
+    rises = ((answers - answers.mean(0)) * (wanted - wanted.mean(0))).sum()
+    _promise(bool(rises > 0), given, "what is learnt from the truth answers with the truth")
+
+
+def _descended(fitted: Target, targets: Tensor) -> Tensor:
+    """Logits that were free to follow the loss of these targets."""
+    import torch
+
+    logits = torch.zeros(len(targets), fitted.out_features, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    loss = fitted.loss()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss(logits, targets).sum().backward()
+        optimizer.step()
+    return logits.detach()
 
 
 def _check_answers(given: Task, fitted: Target, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class MultiLabel(Task):
     """Each example has any number of labels: "red; round", a list of texts, or a row of 0 and 1."""
 
     type: Literal["multi_label"] = "multi_label"
+    empty_target: ClassVar[bool] = True
     separator: str = Field(SEPARATOR, min_length=1, max_length=8)
     """What stands between two labels of one text."""
     names: tuple[str, ...] | None = Field(None, min_length=1)

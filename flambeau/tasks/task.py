@@ -23,6 +23,8 @@ class Task(Config, ABC):
     """Which task it is."""
     target: str
     """Name of the field (column) that is to be predicted."""
+    empty_target: ClassVar[bool] = False
+    """Whether an empty text is a target rather than a missing one."""
     weight: str | None = None
     """Column with the weight of each example in the loss of training; it is no input. Validation and test count every example once."""
 

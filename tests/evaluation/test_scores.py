@@ -144,8 +144,8 @@ def test_weakest_of_a_perfect_test_is_taken_for_nothing(truths):
 def test_least_acceptable_values(scores):
     require(scores, {"accuracy": 0.96, "macro_f1": 0.5})
     assert shortfalls(scores, {"accuracy": 0.97, "top_3_accuracy": 0.1}) == [
-        {"metric": "accuracy", "value": 0.96, "least": 0.97},
-        {"metric": "top_3_accuracy", "value": None, "least": 0.1},
+        {"metric": "accuracy", "value": 0.96, "bound": 0.97},
+        {"metric": "top_3_accuracy", "value": None, "bound": 0.1},
     ]
     with pytest.raises(CheckFailed, match=r"accuracy 0\.9600 < 0\.97") as failed:
         require(scores, {"accuracy": 0.97})
