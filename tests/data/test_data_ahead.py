@@ -46,6 +46,5 @@ def test_an_error_arrives_at_its_turn() -> None:
 
     seen: list[int] = []
     with pytest.raises(OSError, match="the disk is gone"):
-        for item in read_ahead(items()):
-            seen.append(item)
+        seen.extend(read_ahead(items()))
     assert seen == [1, 2] and threads() == []
