@@ -89,21 +89,26 @@ class Writer:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._waiting = bytearray()
         self._checksums: list[int] = []
         self._starts = [0]
+        self._checksum = self._filled = 0  # of the block that is not full yet
 
     def add(self, row: Array) -> None:
         """Appends one row."""
-        self._waiting += np.ascontiguousarray(row).tobytes()
         self._starts.append(self._starts[-1] + row.nbytes)
-        while len(self._waiting) >= BLOCK:
-            self._flush(BLOCK)
+        content = np.ascontiguousarray(row).reshape(-1).view(np.uint8)
+        while len(content):
+            part, content = content[: BLOCK - self._filled], content[BLOCK - self._filled :]
+            self._file.write(part.data)
+            self._checksum = zlib.crc32(part.data, self._checksum)
+            self._filled += len(part)
+            if self._filled == BLOCK:
+                self._close_block()
 
     def finish(self, index: Mapping[str, Array]) -> None:
         """Writes the index and the footer; the file is durable afterwards."""
-        if self._waiting:
-            self._flush(len(self._waiting))
+        if self._filled:
+            self._close_block()
         packed = io.BytesIO()
         np.savez(packed, allow_pickle=False, **index, starts=np.array(self._starts, np.int64), checksums=np.array(self._checksums, np.uint32))
         content = packed.getvalue()
@@ -112,11 +117,9 @@ class Writer:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _flush(self, size: int) -> None:
-        block = bytes(self._waiting[:size])
-        self._checksums.append(zlib.crc32(block))
-        self._file.write(block)
-        del self._waiting[:size]
+    def _close_block(self) -> None:
+        self._checksums.append(self._checksum)
+        self._checksum = self._filled = 0
 
 
 @dataclass(frozen=True)

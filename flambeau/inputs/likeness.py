@@ -48,8 +48,10 @@ def fingerprints(pixels: Pixels) -> npt.NDArray[np.uint64]:
     Source: perceptual hash; Zauner: Implementation and Benchmarking of Perceptual Image Hash Functions, 2010.
     """
     height, width = pixels.shape[2:]
-    grey = pixels[:, 0].astype(np.float64) if pixels.shape[1] == 1 else pixels.sum(1, dtype=np.float64)
-    frequencies = _frequencies(height) @ (grey @ _frequencies(width).T)
+    grey = pixels[:, 0].astype(np.uint16)
+    for channel in range(1, pixels.shape[1]):
+        grey += pixels[:, channel]
+    frequencies = _frequencies(height) @ (grey.astype(np.float64) @ _frequencies(width).T)
     low = frequencies.reshape(len(pixels), -1)[:, 1:65].round(ROUNDED)  # so that a picture's bits do not depend on its batch
     bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
     return bits.view(">u8")[:, 0].astype(np.uint64)

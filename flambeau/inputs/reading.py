@@ -23,9 +23,6 @@ Decode = Literal["exact", "fast"]
 DECODER = f"Pillow {pillow_version}"
 """What decodes and resizes. Another version may answer differently by a grey level."""
 
-REDUCTION_MARGIN = 2
-"""A fast decoding leaves at least so many times the pixels that are needed in each direction, for a clean resize."""
-
 
 class Reading(Config):
     """How a picture becomes an array. Every field is settled."""
@@ -69,5 +66,4 @@ class Reading(Config):
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
     def _need(self, height: int, width: int) -> tuple[int, int]:
-        rows, columns = scaled(height, width, self.size, self.resize)
-        return rows * REDUCTION_MARGIN, columns * REDUCTION_MARGIN
+        return scaled(height, width, self.size, self.resize)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from flambeau.errors import Notice, UsageError
-from flambeau.machine import available_threads
+from flambeau.machine import available_threads, keep_freed_memory
 from flambeau.training.checkpoint import Found, clear_checkpoints, find_checkpoint, save_checkpoint
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, machine, using_threads
@@ -72,6 +72,7 @@ def train(
         UsageError: the checkpoint is of another training.
         DeviceError: the device is not there, its memory does not suffice, or the disk is full.
     """
+    keep_freed_memory()
     device = choose_device(config.device)
     identity = _identity(network, batches, config, device)
     found, threads = _earlier(folder, resume, identity, config.threads or available_threads(), notify)

@@ -41,7 +41,7 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) in 0 to 255 -> the same axes, about mean 0 and std 1."""
-        return x * self.gain + self.offset
+        return torch.addcmul(self.offset, x, self.gain)
 
 
 class PrepareImage(nn.Module):

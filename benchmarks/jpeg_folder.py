@@ -1,0 +1,175 @@
+"""Epochs over a folder of 500 x 375 JPEG files at 160 pixels: ours against torchvision's ImageFolder and DataLoader, without a network.
+
+python benchmarks/jpeg_folder.py [--full]
+
+The files are pieces of scikit-learn's two photos: each cut out at a random place, size and angle, mirrored or not, in random brightness
+and contrast, written with quality 90. Both sides give the same thing: batches of 128 standardised float pictures, turned by up to 10
+degrees, shifted by up to a tenth, half of them mirrored. Our first epoch holds everything from the folder on: reading, hashing, looking
+for unreadable, blank and copied files, the split, the statistics, the cache, then the epoch itself. torchvision does its work in two
+workers, and may keep them; of two ways to write its transforms the faster one counts. All take turns, each time in a new process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from measuring import record, spread
+from PIL import Image, ImageEnhance
+
+SIZE, BATCH, EPOCHS, CLASSES = 160, 128, 4, 10
+OURS, PEERS = ("exact", "fast"), ("pillow", "tensors")
+
+
+def main() -> None:
+    words = argparse.ArgumentParser()
+    words.add_argument("--full", action="store_true", help="3,000 files and 5 rounds instead of 800 and 3")
+    words.add_argument("--run", nargs=2, metavar=("WAY", "FOLDER"), help="one measurement, as JSON")
+    asked = words.parse_args()
+    if asked.run:
+        way, folder = asked.run
+        print(json.dumps(measured(ours(Path(folder), way) if way in OURS else torchvisions(Path(folder), way))))
+        return
+    files, rounds = (3000, 5) if asked.full else (800, 3)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write_photos(Path(scratch) / "photos", files)
+        found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in OURS + PEERS}
+        for _ in range(rounds):
+            for way in found:
+                found[way].append(in_a_child(way, folder))
+    command = "python benchmarks/jpeg_folder.py" + (" --full" if asked.full else "")
+    for way in OURS:
+        for name, place in (("first epoch", 0), ("later epochs", 1)):
+            report(f"{files} JPEG files at 160 px, decode: {way}, {name}", found, way, place, command)
+
+
+def report(what: str, found: dict[str, list[list[tuple[float, float]]]], way: str, place: int, command: str) -> None:
+    """Writes how many times as fast as the better peer we are, round by round."""
+
+    def seconds(one: str, kind: int) -> list[float]:
+        return [measurement[place][kind] for measurement in found[one]]
+
+    walls, cpus = (
+        [best / our for best, our in zip(map(min, *(seconds(peer, kind) for peer in PEERS)), seconds(way, kind), strict=True)] for kind in (0, 1)
+    )
+    ours, theirs = median(seconds(way, 0)), min(median(seconds(peer, 0)) for peer in PEERS)
+    middle, between = spread(walls, ".2f")
+    measured = f"{middle} x torchvision's speed ({median(cpus):.2f} x by CPU seconds; {ours:.2f} s against {theirs:.2f} s)"
+    record(what, measured, len(walls), between, command)
+
+
+def in_a_child(way: str, folder: Path) -> list[tuple[float, float]]:
+    """Wall and CPU seconds of the first epoch, and of a later one (the median)."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, __file__, "--run", way, str(folder)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "FLAMBEAU_CACHE": cache})
+    first, *later = json.loads(done.stdout)
+    return [tuple(first), (median(wall for wall, _ in later), median(cpu for _, cpu in later))]
+
+
+def measured(epochs: Iterator[int]) -> list[tuple[float, float]]:
+    """Wall and CPU seconds from the start, the first thing that comes, to the end of the first epoch, and of each further one."""
+    found = []
+    next(epochs)
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    for _ in epochs:
+        found.append((time.perf_counter() - wall, cpu_seconds() - cpu))
+        wall, cpu = time.perf_counter(), cpu_seconds()
+    return found
+
+
+def cpu_seconds() -> float:
+    """Of this process and of the workers that it has now."""
+    total = time.process_time()
+    for worker in multiprocessing.active_children():
+        numbers = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def ours(folder: Path, decode: str) -> Iterator[int]:
+    import torch
+
+    from flambeau.data.batches import Batches
+    from flambeau.data.cache import encode
+    from flambeau.data.cleaning import clean
+    from flambeau.data.config import DataConfig
+    from flambeau.data.source import open_source
+    from flambeau.data.split import split
+    from flambeau.inputs.augment import pictures as _  # noqa: F401 (imports are not measured)
+    from flambeau.inputs.image import ImageInput
+    from flambeau.machine import keep_freed_memory
+
+    yield -1
+    keep_freed_memory()  # as every training does
+    config = DataConfig.model_validate({"folder": folder, "split": {"train": 0.98, "valid": 0.01, "test": 0.01}})
+    augment = [{"rotate": 10}, {"shift": 0.1}, "flip"]
+    source = open_source(config)
+    image = ImageInput.model_validate({"size": SIZE, "decode": decode, "augment": augment}).resolve(source.values("image")[:256])
+    cache = encode(source, {"image": image}, folder)
+    cleaned = clean(source, cache, {"image": image}, config)
+    labels = [source.label(row) for row in range(len(source))]
+    chosen = image.fit(cache.rows["image"][int(row)] for row in split(labels, cleaned.clusters, config.split, rows=cleaned.kept).train)
+    vary = image.augmentation(chosen.spec)
+    assert vary is not None
+    batches = Batches(cache.rows, None, np.arange(len(source)), {"image": chosen}, BATCH, 0, {"image": vary})
+    prepare = chosen.module()
+    for epoch in range(EPOCHS):
+        with torch.no_grad():
+            assert sum(len(prepare(batch.inputs["image"])) for batch in batches.epoch(epoch)) == len(source)
+        yield epoch
+
+
+def torchvisions(folder: Path, way: str) -> Iterator[int]:
+    import torch
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    yield -1
+    move = [v2.RandomAffine(10, (0.1, 0.1), interpolation=v2.InterpolationMode.BILINEAR), v2.RandomHorizontalFlip()]
+    first = [v2.Resize((SIZE, SIZE)), *move, v2.ToImage()] if way == "pillow" else [v2.ToImage(), v2.Resize((SIZE, SIZE), antialias=True), *move]
+    last = [v2.ToDtype(torch.float32, scale=True), v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    data = ImageFolder(folder, v2.Compose([*first, *last]))
+    loader = DataLoader(data, BATCH, shuffle=True, num_workers=2, persistent_workers=True)
+    for epoch in range(EPOCHS):
+        assert sum(len(pictures) for pictures, _ in loader) == len(data)
+        yield epoch
+
+
+def write_photos(folder: Path, number: int) -> Path:
+    """A folder of so many JPEG files in 10 classes."""
+    from sklearn.datasets import load_sample_images
+
+    dice = np.random.default_rng(0)
+    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    for place in range(number):
+        home = folder / f"class{place % CLASSES}"
+        home.mkdir(parents=True, exist_ok=True)
+        piece(photos[place % 2], dice).save(home / f"{place:05}.jpg", quality=90)
+    return folder
+
+
+def piece(photo: Image.Image, dice: np.random.Generator) -> Image.Image:
+    """500 x 375 pixels out of a photo."""
+    uniform: Callable[[float, float], float] = lambda low, high: float(dice.uniform(low, high))  # noqa: E731 (three uses on four lines)
+    zoom, angle = uniform(0.4, 1.0), np.radians(uniform(-25, 25))
+    across, down = zoom * np.cos(angle), zoom * np.sin(angle)
+    left, top = uniform(0, photo.width - 500 * zoom), uniform(0, photo.height - 375 * zoom)
+    cut = photo.transform((500, 375), Image.Transform.AFFINE, (across, -down, left, down, across, top), Image.Resampling.BICUBIC)
+    cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if dice.random() < 0.5 else cut
+    return ImageEnhance.Contrast(ImageEnhance.Brightness(cut).enhance(uniform(0.7, 1.3))).enhance(uniform(0.7, 1.3))
+
+
+if __name__ == "__main__":
+    main()
