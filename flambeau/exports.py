@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from flambeau.members import read_json, to_json
 from flambeau.model import load
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
+from flambeau.storage import writing
 from flambeau.testing import own_test_split
 from flambeau.types import Array, Example, Runner
 
@@ -47,16 +49,18 @@ def export_model(model: Path, to: str, allow_code: bool, show: Show) -> Exported
     sample = _encoded(loaded, (examples * 2)[:2])
     file = loaded.path / "exports" / exporter.file
     building = file.with_name(f".{file.name}.building")
-    building.parent.mkdir(exist_ok=True)
-    try:
-        exporter.export(network, sample, building, {"flambeau": to_json(dict(loaded.signature)).decode()})
-        runner = exporter.load(building)
-        verification = verify(to, runner, reference, predictor, examples)
-        demand(verification, str(file))
-        content = building.read_bytes()
-        speed = {"pytorch": _milliseconds(reference, sample), exporter.runtime: _milliseconds(exporter.load(building, threads=1), sample)}
-    finally:
-        building.unlink(missing_ok=True)
+    with writing(file.parent):
+        building.parent.mkdir(exist_ok=True)
+        try:
+            exporter.export(network, sample, building, {"flambeau": to_json(dict(loaded.signature)).decode()})
+            runner = exporter.load(building)
+            verification = verify(to, runner, reference, predictor, examples)
+            demand(verification, str(file))
+            content = building.read_bytes()
+            speed = {"pytorch": _milliseconds(reference, sample), exporter.runtime: _milliseconds(exporter.load(building, threads=1), sample)}
+        finally:
+            with suppress(OSError):
+                building.unlink(missing_ok=True)
     proofs = {**read_json(loaded.path / "verification.json", missing={}), to: verification.to_json()}
     artifact.add(loaded.path, {f"exports/{exporter.file}": content, "verification.json": to_json(proofs)})
     exported = Exported(to, file, len(content), verification.to_json(), speed)
