@@ -16,6 +16,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,7 +33,7 @@ from flambeau.inputs.union import AnyPreprocessor
 from flambeau.members import parsed, read_json, to_json
 from flambeau.predictor import Predictor
 from flambeau.runtimes import RECORD, load_served
-from flambeau.storage import disk_error, sha256_of, sync_folder, write_atomically
+from flambeau.storage import disk_error, sha256_of, sync_folder, write_atomically, writing
 from flambeau.tasks.task import Target
 from flambeau.tasks.union import AnyTarget
 from flambeau.types import Runner
@@ -89,8 +90,8 @@ def write(folder: Path, members: Mapping[str, bytes], versions: Mapping[str, str
     """
     building = folder.with_name(f".{folder.name}.building")
     retired = folder.with_name(f".{folder.name}.retired")
-    for leftover in (building, retired):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _put_back(retired, folder)
+    shutil.rmtree(building, ignore_errors=True)
     try:
         building.mkdir(parents=True)
         for name, data in members.items():
@@ -102,8 +103,12 @@ def write(folder: Path, members: Mapping[str, bytes], versions: Mapping[str, str
             folder.rename(retired)
         building.rename(folder)
         sync_folder(folder.parent)
-    except OSError as error:
-        raise disk_error(error, folder) from error
+    except BaseException as error:  # a signal comes as an exception too
+        _put_back(retired, folder)
+        shutil.rmtree(building, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise disk_error(error, folder) from error
+        raise
     shutil.rmtree(retired, ignore_errors=True)
 
 
@@ -112,12 +117,13 @@ def add(folder: Path, members: Mapping[str, bytes]) -> None:
     last step, the manifest does not name them.
     """
     manifest = read_manifest(folder)
-    _write_manifest(folder, manifest["versions"], leave_out=members)
-    for name, data in members.items():
-        member = folder / name
-        member.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(member, data)
-    _write_manifest(folder, manifest["versions"])
+    with writing(folder):
+        _write_manifest(folder, manifest["versions"], leave_out=members)
+        for name, data in members.items():
+            member = folder / name
+            member.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(member, data)
+        _write_manifest(folder, manifest["versions"])
 
 
 def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, serving: bool = False) -> Artifact:
@@ -209,6 +215,15 @@ def _torch_runner(folder: Path, preprocessors: Mapping[str, Preprocessor], targe
     from flambeau.restoring import restore_network
 
     return TorchRunner(restore_network(folder, preprocessors, target, allow_code=allow_code))
+
+
+def _put_back(retired: Path, folder: Path) -> None:
+    """The old artifact in its place again, if the new one did not come to take it; else it goes."""
+    if folder.exists():
+        shutil.rmtree(retired, ignore_errors=True)
+    elif retired.exists():
+        with suppress(OSError):
+            retired.rename(folder)
 
 
 def _write_manifest(folder: Path, versions: Mapping[str, str], leave_out: Container[str] = ()) -> None:

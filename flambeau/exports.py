@@ -30,6 +30,7 @@ from flambeau.model import load, runtime
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
 from flambeau.runtimes import GAIN, RECORD, Chosen, compare, speedup
+from flambeau.storage import writing
 from flambeau.testing import own_test_split, recipe_of
 from flambeau.types import Array, Example, Runner
 
@@ -58,7 +59,7 @@ def export_model(model: Path, to: str, precision: Precision, allow_code: bool, s
         raise DataError("export-unproven", where=str(model))
     sample = _encoded(loaded, (examples * 2)[:2])
     file = loaded.path / "exports" / exporter.file
-    with TemporaryDirectory() as scratch:
+    with writing(file.parent), TemporaryDirectory() as scratch:
         building = Path(scratch) / exporter.file
         exporter.export(network, sample, building, {"flambeau": to_json(dict(loaded.signature)).decode()})
         runner = exporter.load(building)

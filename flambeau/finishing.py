@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,8 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
         show(Notice("runs-in-torch", {"reason": error.facts["reason"]}))
         return Shipped(inner, None, None)
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def test(predictor: Predictor, examples: list[Example], truths: Array, config: TestConfig, show: Show) -> Tested:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from flambeau.planning import Plan, Request
 from flambeau.preparation import Prepared
 from flambeau.run import Run, read_run
 from flambeau.runfolder import RunFolder, discard, find_run, new_run
-from flambeau.storage import disk_error, locked, write_atomically
+from flambeau.storage import clear_unfinished, locked, write_atomically, writing
 
 
 @dataclass
@@ -78,8 +77,9 @@ class Journal:
             Interrupted: the work inside was; the message says how to go on.
         """
         folder = self.folder or new_run(None if path is None else Path(path), plan.source.name, force)
-        with locked(folder.path), _writing(folder.path), terminable():
+        with writing(folder.path), locked(folder.path), terminable():
             self.folder = folder
+            clear_unfinished(folder.path)
             try:
                 if not self.resumed:
                     self._begin(plan)
@@ -87,7 +87,9 @@ class Journal:
             except (Interrupted, KeyboardInterrupt) as stop:
                 folder.write(status="interrupted")
                 number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
-                raise Interrupted("run-interrupted", signal=number, where=str(folder.path), run=folder.path) from stop
+                at_once = isinstance(stop, Interrupted) and stop.code == "interrupted-at-once"
+                code = "run-stopped-at-once" if at_once else "run-interrupted"
+                raise Interrupted(code, signal=number, where=str(folder.path), run=folder.path) from stop
             except FlambeauError:
                 if not self.resumed and not folder.checkpoints.exists():
                     discard(folder)
@@ -200,14 +202,3 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """A full or read-only disk is a DeviceError, wherever it was met."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-            raise disk_error(error, folder) from error
-        raise

@@ -12,7 +12,7 @@ from typing import Any
 from flambeau.artifact import MANIFEST, SUFFIX
 from flambeau.errors import DataError, UsageError
 from flambeau.members import to_json
-from flambeau.storage import LOCK, disk_error, locked, write_atomically
+from flambeau.storage import LOCK, UNFINISHED, disk_error, locked, write_atomically, writing
 
 RUNS = Path("runs")
 WRITTEN = frozenset(
@@ -31,6 +31,8 @@ WRITTEN = frozenset(
     | {"checkpoints", "refit", "cache", "model.flambeau", ".model.flambeau.building", ".model.flambeau.retired", ".model.onnx", LOCK}
 )
 """All that a run writes into its folder."""
+FIRST = frozenset({LOCK, "log.txt", "recipe.yaml", "recipe.resolved.yaml"})
+"""What it writes before run.json makes it a run."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def new_run(path: Path | None, name: str, force: bool) -> RunFolder:
     if path is None:
         path = _next_free(re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run")
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-        if not force:
+        if not force and not _never_began(path):
             raise UsageError("run-exists", where=str(path))
         _replace(path)
     try:
@@ -167,11 +169,22 @@ def _next_free(name: str) -> Path:
 
 def _replace(path: Path) -> None:
     """Empties the folder of a run, and only of a run: `--force` on the wrong folder must not cost anybody's files."""
-    strangers = [entry.name for entry in path.iterdir() if entry.name not in WRITTEN] if path.is_dir() else [path.name]
-    if strangers or not RunFolder(path).record.exists():
+    strangers = [entry.name for entry in path.iterdir() if not _is_ours(entry.name)] if path.is_dir() else [path.name]
+    if strangers or not (RunFolder(path).record.exists() or _never_began(path)):
         raise UsageError("run-foreign", where=str(path), name=strangers[0] if strangers else "")
-    with locked(path):
+    with writing(path), locked(path):
         _forget(path)
+
+
+def _never_began(path: Path) -> bool:
+    """Whether a run was stopped here before it was one: nobody can go on with it, and nothing is lost."""
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    return LOCK in names and all(name in FIRST or (_is_ours(name) and name not in WRITTEN) for name in names)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a run writes it, or a killed process left it half-written."""
+    return name in WRITTEN or (name.startswith(".") and name.endswith(UNFINISHED))
 
 
 def _forget(path: Path) -> None:
@@ -179,7 +192,7 @@ def _forget(path: Path) -> None:
     import shutil
 
     for entry in path.iterdir():
-        if entry.name not in WRITTEN or entry.name == LOCK:
+        if not _is_ours(entry.name) or entry.name == LOCK:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -14,6 +14,9 @@ from flambeau.errors import DeviceError, UsageError
 
 LOCK = ".lock"
 """The file in a run folder that says that a process works there."""
+UNFINISHED = ".tmp"
+"""What the hidden names end with under which files are written; one that stays is of a process that was killed."""
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -22,7 +25,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         DeviceError: the disk is full or the folder cannot be written; the old content stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -30,10 +33,18 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:  # a signal comes as an exception too
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
+        if isinstance(error, OSError):
+            raise disk_error(error, path) from error
+        raise
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Removes what killed processes left half-written in `folder`; for who has it alone."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,6 +67,17 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A block in which a disk that is full, read-only or failing is a DeviceError, wherever it is met."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OF_THE_DISK:
+            raise disk_error(error, folder) from error
+        raise
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from flambeau.errors import DataError
-from flambeau.storage import write_atomically
+from flambeau.storage import UNFINISHED, write_atomically, writing
 from flambeau.training.packing import Tree, pack, unpack
 
 FORMAT = 1
@@ -41,7 +41,8 @@ def save_checkpoint(folder: Path, state: Tree) -> Path:
     Raises:
         DeviceError: the disk is full or the folder cannot be written; the earlier checkpoints stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     earlier = _documents(folder)
     number = int(earlier[0].stem.rpartition("-")[2]) + 1 if earlier else 1
     document = folder / f"checkpoint-{number:08d}.json"
@@ -50,7 +51,7 @@ def save_checkpoint(folder: Path, state: Tree) -> Path:
     content = json.dumps({"format": FORMAT, "tensors": hashlib.sha256(data).hexdigest(), "state": tree}, allow_nan=False)
     write_atomically(_tensors_of(document), data)
     write_atomically(document, f'{{"sha256": "{_sha256(content)}", "content": {content}}}\n'.encode())
-    _remove(earlier[KEPT - 1 :])
+    _keep(folder, [document, *earlier[: KEPT - 1]])
     return document
 
 
@@ -73,9 +74,7 @@ def find_checkpoint(folder: Path) -> Found | None:
 
 def clear_checkpoints(folder: Path) -> None:
     """Removes the checkpoints of an earlier training and what an interrupted write left."""
-    _remove(_documents(folder))
-    for path in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint-*.tmp")]:
-        path.unlink(missing_ok=True)
+    _keep(folder, [])
 
 
 def _read(document: Path) -> Tree:
@@ -103,11 +102,17 @@ def _tensors_of(document: Path) -> Path:
     return document.with_suffix(".safetensors")
 
 
-def _remove(documents: list[Path]) -> None:
-    """The JSON file goes first: without it the tensors are nobody's."""
-    for document in documents:
-        document.unlink(missing_ok=True)
-        _tensors_of(document).unlink(missing_ok=True)
+def _keep(folder: Path, documents: list[Path]) -> None:
+    """Removes all checkpoints but these, and what a killed process left of others.
+
+    The JSON file goes first: without it the tensors are nobody's.
+    """
+    kept = {*documents, *map(_tensors_of, documents)}
+    with writing(folder):
+        for pattern in ("checkpoint-????????.json", "checkpoint-????????.safetensors", f".checkpoint-*{UNFINISHED}"):
+            for path in folder.glob(pattern):
+                if path not in kept:
+                    path.unlink(missing_ok=True)
 
 
 def _sha256(content: str) -> str:

@@ -14,9 +14,10 @@ import pytest
 
 from flambeau.errors import DataError, DeviceError, Interrupted
 from flambeau.goldens import read_goldens, size_of, write_goldens
-from flambeau.journal import _writing, terminable
+from flambeau.journal import terminable
 from flambeau.members import read_json, to_json
 from flambeau.runfolder import RunFolder, discard, find_artifact, find_run, new_run
+from flambeau.storage import writing
 
 
 def test_a_terminated_process_ends_as_an_interrupted_one() -> None:
@@ -42,15 +43,17 @@ def test_signals_belong_to_the_main_thread() -> None:
     assert inside == [before]
 
 
-@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EROFS, "cannot-write")])
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EROFS, "cannot-write"), (errno.EIO, "cannot-write")]
+)
 def test_a_disk_that_takes_nothing(number: int, code: str, tmp_path: Path) -> None:
-    with pytest.raises(DeviceError) as caught, _writing(tmp_path):
+    with pytest.raises(DeviceError) as caught, writing(tmp_path):
         raise OSError(number, os.strerror(number))
     assert caught.value.code == code
 
 
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
-    with pytest.raises(BrokenPipeError), _writing(tmp_path):
+    with pytest.raises(BrokenPipeError), writing(tmp_path):
         raise BrokenPipeError(errno.EPIPE, "gone")
 
 
