@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,11 @@ from flambeau.types import Array, Example, Prediction, Runner
 
 BATCH = 32
 """Examples that are answered together; bounds the memory of a long list."""
+
+
+def plain(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as JSON has it; what was not asked for (the bounds of a regression) is left out."""
+    return {name: value for name, value in vars(prediction).items() if value is not None}
 
 
 @dataclass(frozen=True)

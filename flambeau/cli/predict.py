@@ -53,12 +53,9 @@ def _values(path: Path, fields: Sequence[str]) -> list[tuple[str, object]]:
 
 
 def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]:
-    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **_said(result)}
+    from flambeau.predictor import plain
 
-
-def _said(result: Prediction) -> dict[str, object]:
-    """The fields of a prediction, but for an interval that it does not have."""
-    return {name: value for name, value in vars(result).items() if value is not None}
+    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **plain(result)}
 
 
 def _line(result: Prediction) -> str:

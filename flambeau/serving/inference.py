@@ -116,11 +116,11 @@ class Infer:
         """One tensor -> one value for each example: an array as the graph takes it, or a raw value."""
         datatype = strict_json.a_text(tensor["datatype"], f"{where}.datatype")
         shape = self._shape(tensor["shape"], f"{where}.shape")
-        if datatype == RAW:
+        wire = WIRES.get(self._model.input_type(name))
+        if datatype == RAW and wire is not None and wire.media is not None:
             data = _flat(tensor["data"], f"{where}.data")
             if shape != (len(data),):
                 raise UsageError("tensor-shape", where=f"{where}.shape", shape=list(shape), expected=f"[{len(data)}]")
-            wire = WIRES[self._model.input_type(name)]
             return [wire.from_json(value, f"{where}.data[{place}]") for place, value in enumerate(data)]
         if datatype != DATATYPES[spec.dtype]:
             raise UsageError(

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from flambeau.serving.config import Limits
 from flambeau.serving.inference import model_metadata
 from flambeau.serving.model import ServedModel
-from flambeau.serving.wire import OCTETS, WIRES
+from flambeau.serving.wire import OCTETS, wires_of
 from flambeau.version import __version__
 
 Json: TypeAlias = dict[str, Any]
@@ -33,10 +33,10 @@ def document(model: ServedModel, limits: Limits) -> Json:
 
 
 def _predict(model: ServedModel) -> Json:
-    wires = {name: WIRES[model.input_type(name)] for name in model.predictor.inputs}
+    wires = wires_of(model.predictor.inputs)
+    wire = next(iter(wires.values()))
     content: Json = {"application/json": {"schema": _ref("Examples")}}
-    if len(wires) == 1:
-        wire = next(iter(wires.values()))
+    if len(wires) == 1 and wire.media is not None:
         raw = {"schema": {"type": "string", "format": "binary"}}
         content = {f"{wire.media}*": raw, OCTETS: raw, "multipart/form-data": {"schema": _ref("Files")}, **content}
     return {
@@ -80,15 +80,24 @@ def _inference(model: ServedModel) -> Json:
 
 
 def _schemas(model: ServedModel, limits: Limits) -> Json:
-    fields = {name: dict(WIRES[model.input_type(name)].schema) for name in model.predictor.inputs}
+    fields = {name: dict(wire.schema) for name, wire in wires_of(model.predictor.inputs).items()}
     labels = model.signature.get("labels")
     label = {"type": "string", "enum": list(labels)} if isinstance(labels, list | tuple) and labels else {"type": "string"}
     share = {"type": "number", "minimum": 0, "maximum": 1}
+    probabilities: Json = {"type": "object", "additionalProperties": share, "description": "by label, most probable first"}
+    value: Json = {
+        "anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}],
+        "description": "in the unit of the data",
+    }
+    bound: Json = {"anyOf": [*value["anyOf"], {"type": "null"}], "description": "of the quantiles that were asked for in training"}
+    answer: Json = {"label": label, "confidence": share, "probabilities": probabilities}
+    if model.predictor.target.type == "multi_label":
+        answer = {"labels": {"type": "array", "items": label}, "probabilities": probabilities}
+    elif not model.predictor.target.labels:
+        answer = {"value": value, "low": bound, "high": bound}
     prediction: Json = {
         "input": {"type": "integer", "minimum": 0, "description": "index of the value in the request"},
-        "label": label,
-        "confidence": share,
-        "probabilities": {"type": "object", "additionalProperties": share, "description": "by label, most probable first"},
+        **answer,
         "seen": {"type": "object", "description": "with preview=1: what the model was given, by input"},
     }
     error: Json = {name: {"type": ["string", "null"]} for name in ("code", "message", "where", "fix")}
@@ -98,7 +107,7 @@ def _schemas(model: ServedModel, limits: Limits) -> Json:
     return {
         "Examples": _object({"inputs": {**one_or_more, "items": {**_object(fields), "additionalProperties": False}}}),
         "Files": _object({"file": {**one_or_more, "items": {"type": "string", "format": "binary"}}}),
-        "Prediction": _object(prediction, optional=("seen",)),
+        "Prediction": _object(prediction, optional=("seen", "low", "high")),
         "Failure": _object({"input": {"type": "integer", "minimum": 0}, "error": _object(error)}),
         "Predictions": _object({"predictions": {"type": "array", "items": {"anyOf": [_ref("Prediction"), _ref("Failure")]}}}),
         "Tensor": _object(tensor),

@@ -10,6 +10,7 @@ from functools import partial
 import orjson
 
 from flambeau.errors import DataError, FlambeauError, UsageError
+from flambeau.predictor import plain
 from flambeau.serving import strict_json
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
@@ -17,7 +18,7 @@ from flambeau.serving.exchange import Intake, Reply, Request, unless_gone
 from flambeau.serving.form import FormFiles
 from flambeau.serving.forward import Answer, Result
 from flambeau.serving.model import ServedModel
-from flambeau.serving.wire import OCTETS, WIRES, Wire
+from flambeau.serving.wire import OCTETS, Wire, wires_of
 from flambeau.types import Example
 
 JSON = "application/json"
@@ -29,7 +30,8 @@ class Predict:
 
     def __init__(self, model: ServedModel, batcher: Batcher, intake: Intake, limits: Limits) -> None:
         self._encode = model.predictor.encode
-        self._wires: dict[str, Wire] = {name: WIRES[model.input_type(name)] for name in model.predictor.inputs}
+        self._inputs = model.predictor.inputs
+        self._wires = wires_of(model.predictor.inputs)
         self._batcher = batcher
         self._intake = intake
         self._limits = limits
@@ -57,13 +59,15 @@ class Predict:
         if media == JSON:
             return await self._from_json(request)
         if media == FORM:
-            name, _ = self._only_input()
+            name, wire = self._only_input()
+            if wire.media is None:
+                raise UsageError("media-type-unknown", media=media, known=JSON, example=JSON)
             form = FormFiles(request.header(b"content-type"), self._limits.max_items)
             await self._intake.read(request, self._limits.max_body_bytes, form.feed)
             return [{name: value} for value in form.files()]
         name, wire = self._only_input()
-        if not media.startswith(wire.media) and media != OCTETS:
-            known = f"{wire.media}*, {OCTETS}, {FORM}, {JSON}"
+        if wire.media is None or (not media.startswith(wire.media) and media != OCTETS):
+            known = JSON if wire.media is None else f"{wire.media}*, {OCTETS}, {FORM}, {JSON}"
             raise UsageError("media-type-unknown", media=media[:80] or "no Content-Type", known=known, example=wire.example)
         pieces: list[bytes] = []
         await self._intake.read(request, self._limits.max_body_bytes, pieces.append)
@@ -81,7 +85,7 @@ class Predict:
         return {name: wire.from_json(fields[name], f"{where}.{name}") for name, wire in self._wires.items()}
 
     def _only_input(self) -> tuple[str, Wire]:
-        """The input that a bare value is for.
+        """The field that a bare value is for.
 
         Raises:
             DataError: the model takes several, so a bare value means nothing.
@@ -91,13 +95,18 @@ class Predict:
         return next(iter(self._wires.items()))
 
     def _seen(self, results: Sequence[Result]) -> list[dict[str, object]]:
-        """What the model was given, as something that a browser shows: one object by input name for each result."""
+        """What the model was given, as something that a browser shows (a data: URL, or words): one object by input name for each result."""
         answers = (result if isinstance(result, Answer) else None for result in results)
-        return [{"seen": {name: wire.show(answer.encoded[name]) for name, wire in self._wires.items()}} if answer else {} for answer in answers]
+        return [
+            {"seen": {name: chosen.picture(answer.encoded[name]) or chosen.excerpt(answer.encoded[name]) for name, chosen in self._inputs.items()}}
+            if answer
+            else {}
+            for answer in answers
+        ]
 
 
 def _shown(result: Result) -> dict[str, object]:
-    return {"error": result.to_json()} if isinstance(result, FlambeauError) else vars(result.prediction)
+    return {"error": result.to_json()} if isinstance(result, FlambeauError) else plain(result.prediction)
 
 
 def _timing(results: Sequence[Result], seconds: float) -> bytes:
