@@ -17,6 +17,8 @@ from flambeau.data.parquet import read_parquet
 from flambeau.data.records import Records, as_source, with_files
 from flambeau.data.table import read_table
 from flambeau.errors import DataError, UsageError
+from flambeau.inputs.sound import decode as sound
+from flambeau.inputs.words import recognition as words
 from flambeau.naming import closest
 from flambeau.types import Example
 
@@ -63,7 +65,7 @@ def open_source(
     target: str | None = None,
     memory: Mapping[str, object] | None = None,
     *,
-    column: str = "image",
+    column: str | None = None,
     endings: Sequence[str] | None = None,
 ) -> Source:
     """The data of a recipe -> its raw examples.
@@ -72,7 +74,7 @@ def open_source(
         config: names the folder, table or arrays.
         target: the column to predict; by default the only one that is called so (label, class, target, y).
         memory: arrays by column name, where the data is in memory.
-        column: what to call the input of a folder, whose only names are those of its classes.
+        column: what to call the input of a folder, whose only names are those of its classes; by default what its files are.
         endings: the only file endings to take from a folder; by default everything that is not known clutter.
 
     Raises:
@@ -83,7 +85,7 @@ def open_source(
     if memory is not None:
         source = read_arrays(memory, target, split_column)
     elif config.folder is not None:
-        source = read_folder(config.folder, column, endings)
+        source = _read_files(config.folder, column, endings)
     elif config.table is not None:
         source = as_source(read_rows(config.table), target, split_column)
     elif config.arrays is not None:
@@ -112,6 +114,18 @@ def read_examples(path: Path, columns: Sequence[str]) -> list[Example]:
         if column not in records.columns:
             raise no_column(column, records.columns, str(path))
     return [{column: row[column] for column in columns} for row in with_files(records.rows, columns, records.file.parent)[0]]
+
+
+def _read_files(folder: Path, column: str | None, endings: Sequence[str] | None) -> Source:
+    """A folder -> its examples; text files are taken where there are no others, as they mostly lie beside what they describe."""
+    try:
+        source = read_folder(folder, column or "image", endings)
+    except DataError as error:
+        if error.code != "data-empty" or endings is not None:
+            raise
+        return read_folder(folder, column or "text", words.ENDINGS)
+    sounds = sum(path.suffix.casefold() in sound.ENDINGS for path in source.values(source.columns[0]) if isinstance(path, Path))
+    return source if column is not None or 2 * sounds <= len(source) else read_folder(folder, "audio", endings)
 
 
 def _only_table(folder: Path) -> Path | None:

@@ -63,9 +63,9 @@ class Recipe(Config):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @property
-    def column(self) -> str:
-        """What to call the pictures of a folder, whose only names are those of its classes: as the recipe's first input."""
-        return next(iter(self.inputs), "image")
+    def column(self) -> str | None:
+        """What to call the files of a folder, whose only names are those of its classes: as the recipe's first input."""
+        return next(iter(self.inputs), None)
 
     @property
     def names_code(self) -> bool:
