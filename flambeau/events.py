@@ -128,6 +128,8 @@ class Saved:
     num_bytes: int
     report: Path
     run: Path
+    ending: str = ".jpg"
+    """Of a file that the model can be asked about."""
 
 
 @dataclass(frozen=True)

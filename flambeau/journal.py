@@ -19,6 +19,7 @@ from flambeau.data.listing import data_page, split_csv
 from flambeau.errors import FlambeauError, Interrupted, Notice, UsageError
 from flambeau.events import Remark, Saved, Show, SplitMade, Surveyed
 from flambeau.finishing import Tested, versions
+from flambeau.inputs.input import Input
 from flambeau.planning import Plan, Request
 from flambeau.preparation import Prepared
 from flambeau.run import Run, read_run
@@ -144,14 +145,15 @@ class Journal:
         for event in (*plan.notices, *survey(plan, data, folder.data)):
             self.show(event)
 
-    def close(self, tested: Tested) -> Run:
+    def close(self, tested: Tested, inputs: Mapping[str, Input]) -> Run:
         """Marks the run as finished; what `fit` gives back."""
         folder = self.opened_folder
         self.seconds["total"] = sum(self.seconds.values())
         seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
         folder.write(status="finished", test=tested.headlines, baseline=tested.baseline, seconds=seconds)
+        ending = next(iter(inputs.values())).file_ending if len(inputs) == 1 else Input.file_ending
         size = sum(file.stat().st_size for file in folder.artifact.rglob("*") if file.is_file())
-        self.show(Saved(folder.artifact, size, folder.report, folder.path))
+        self.show(Saved(folder.artifact, size, folder.report, folder.path, ending))
         return read_run(folder, self.request.allow_code)
 
 

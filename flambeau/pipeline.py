@@ -85,7 +85,7 @@ def fit(
             journal.show(tested.event)
         reporting.report(journal, plan, prepared, learner.rows, history, shipped, tested)
         finishing.pack(folder, shipped, tested, prepared, plan.recipe, network)
-        return journal.close(tested)
+        return journal.close(tested, plan.recipe.inputs)
 
 
 def plan(

@@ -153,7 +153,7 @@ class Transcript:
         self._result("line-report", _short(event.report))
         run = shlex.quote(_short(event.run))
         self._results.write("\n")
-        self._result("line-next", f"flambeau predict {run} {text('word-new-file')}")
+        self._result("line-next", f"flambeau predict {run} {text('word-new-file')}{event.ending}")
         self._result("", f"flambeau export  {run} --to onnx")
         self._result("", f"flambeau serve   {run}")
 

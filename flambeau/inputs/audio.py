@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -33,6 +33,7 @@ def _open_word(value: object) -> object:
 class AudioInput(Input):
     """A column of sounds."""
 
+    file_ending: ClassVar[str] = ".wav"
     type: Literal["audio"] = "audio"
     rate: int | None = Field(None, ge=1000, le=192_000)
     """Samples a second that are kept; all sounds are resampled to it. Left open: the most frequent one, at most 16,000."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,7 @@ Size = Annotated[
 class ImageInput(Input):
     """A column of pictures."""
 
+    file_ending: ClassVar[str] = ".jpg"
     type: Literal["image"] = "image"
     size: Size | None = None
     """[height, width] in pixels that the network sees, or one number for both. Left open: from the size of the data."""

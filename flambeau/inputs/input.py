@@ -43,6 +43,8 @@ class _Reader(Config):
 class Input(_Reader, ABC):
     """Recipe side of one modality. Fields that are None are chosen by looking at the data."""
 
+    file_ending: ClassVar[str] = ".csv"
+    """Of a file that holds values of this modality alone; of a table with a column for each input otherwise."""
     gathers: ClassVar[bool] = False
     """Whether one input reads all columns that it recognises, instead of one each."""
 

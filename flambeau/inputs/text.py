@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -100,6 +100,7 @@ class TextReading(Config):
 class TextInput(Input):
     """A column of texts."""
 
+    file_ending: ClassVar[str] = ".txt"
     type: Literal["text"] = "text"
     language: str | None = None
     """ISO 639-1 code (en, zh). Left open: detected. It decides what else is left open, and is shown in the plan."""
