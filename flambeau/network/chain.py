@@ -87,7 +87,8 @@ def _module(index: int, one: Layer, shape: Shape) -> nn.Module:
 
 def _step(one: Layer, shape: Shape, kept: dict[str, Shape]) -> Shape:
     """The shape after one layer; a tap puts what it has into `kept`."""
-    if shape.axes not in (one.takes or (IMAGE, SEQUENCE, FEATURES)):
+    fits = shape.axes in one.takes if one.takes else shape.axes not in (IDS, COLUMNS)
+    if not fits:
         cure = next((_CURES[shape.axes, axes] for axes in one.takes or (SEQUENCE, FEATURES) if (shape.axes, axes) in _CURES), ())
         raise ShapeError("shape-mismatch" if cure else "shape-lost", takes=takes(one), cure=messages.text("or").join(cure))
     after = one.joined(shape, kept) if isinstance(one, FromTap) else one.gives(shape)

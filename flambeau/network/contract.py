@@ -124,7 +124,7 @@ def check_module_export(name: str, module: nn.Module, shape: Shape) -> None:
 
     batches: list[tuple[Tensor, ...]]
     if varies(shape):
-        module = _Masked(module)
+        module = _Masked(module).eval()
         batches = [padded_examples(shape, lengths) for lengths in ((5, 3), (1,), (2, 19, 7))]
     else:
         batches = [(examples(shape, batch),) for batch in (2, 1, 3)]

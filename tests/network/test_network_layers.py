@@ -133,7 +133,7 @@ CASES: dict[Shape, tuple[Layer, ...]] = {
         DenseConnection((ConvBlock(2),), 2),
         Gated((Conv2d(3),)),
         Highway((Conv2d(4),)),
-        Sequential((Tap("in"), MaxPool(), Upsample(), Conv2d(2, (2, 3), padding=(0, 1)), FromTap("in"))),
+        Sequential((Tap("in"), MaxPool(), Upsample(), Conv2d(2, 2, padding=0), FromTap("in"))),
     ),
     ROW: (
         Linear(3),
