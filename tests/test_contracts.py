@@ -37,6 +37,9 @@ ROWS: list[object] = [
     {"size": "", "kind": "blue", "day": "2026-11-26T12:30", "sold": "no"},
     {"size": 30, "kind": None, "day": None, "sold": True},
 ]
+SOUNDS: list[object] = [(np.sin(np.arange(time) * (pitch / time)) * 0.5, 8000) for time, pitch in ((900, 300), (1200, 700), (1000, 150), (950, 420))]
+SERIES: list[object] = [np.sin(np.arange(2 * time).reshape(time, 2) / time) for time in (7, 5, 9)]
+GAPPY: list[object] = [[[1.0, None], [2.0, 5.0], [None, 4.5]], [[0.5, 3.0], [0.25, 2.0]], [[3.5, 3.0], [0.75, 1.0], [0.1, 1.2], [0.0, None]]]
 LABELS = ["cat", "dog", "cat", "fox", "img10", "img2", "dog", "cat"]
 
 TEXTS = ["A good book!", "", "not a good film, not at all", "good &amp; cheap", "好"]
@@ -48,6 +51,12 @@ INPUT_CASES: list[tuple[str, Settings, list[object]]] = [
     ("text", {"segment": "words", "ngrams": 2, "buckets": 8, "min_count": 1, "stop_words": ["a"], "truncate": "both", "max_length": 3}, list(TEXTS)),
     ("text", {"segment": "subwords", "vocabulary": 60}, list(TEXTS)),
     ("text", {"segment": "chinese", "dictionary": ["好书"], "min_count": 1}, ["这是一本好书", "不好", "", "很好 good"]),
+    ("audio", {}, list(SOUNDS)),
+    ("audio", {"features": {"mfcc": {"coefficients": 12, "mels": 24}}, "rate": 4000, "seconds": 0.2, "align": "start", "level": False}, list(SOUNDS)),
+    ("sequence", {}, list(SERIES)),
+    ("sequence", {"max_length": 4, "keep": "start"}, list(SERIES)),
+    ("sequence", {}, list(GAPPY)),
+    ("sequence", {"standardise": "none"}, [series[:5] for series in SERIES]),
 ]
 TASK_CASES: list[tuple[str, Settings, list[object]]] = [
     ("classification", {}, list(LABELS)),

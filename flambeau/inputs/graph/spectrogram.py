@@ -36,7 +36,7 @@ class Power(nn.Module):
         """
         super().__init__()
         self.hop = hop
-        self.around = length // 2
+        self.around = (length + 1) // 2
         self.bins = size // 2 + 1
         self.register_buffer("basis", _constant(fourier(length, size))[:, None], persistent=False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,7 @@ PREFIX = 16
 """Bytes that are enough to tell a format."""
 LOUDEST = 1e6
 """Floats beyond this are no sound."""
-MAGIC = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3", b"\xff\xfb": "MP3", b"\xff\xf3": "MP3", b"\xff\xf2": "MP3", b"FORM": "AIFF", b".snd": "AU",
-         b"caff": "CAF", b"RF64": "WAV"}  # fmt: skip
+MAGIC = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"caff": "CAF", b"RF64": "WAV"}
 ENDINGS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"})
 """File name endings that announce a sound."""
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://|data:", re.ASCII)
@@ -37,6 +37,8 @@ def sniff(head: bytes) -> str | None:
     """The first bytes of a file -> the name of its sound format; None if they are none."""
     if head[:4] == b"RIFF":
         return "WAV" if head[8:12] == b"WAVE" else None
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
+        return "MP3"  # the sync word of a frame, of one of the three layers
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -59,16 +61,6 @@ def sound(value: object, most_seconds: float) -> tuple[Signal, int]:
         raise DataError(error.code, where=error.where or where, **error.facts) from None
 
 
-def header(value: object) -> tuple[float, int]:
-    """A value -> its seconds and its rate; the sound is decoded for it, as no header can be believed.
-
-    Raises:
-        DataError: as `sound`.
-    """
-    samples, rate = sound(value, most_seconds=3600)
-    return len(samples) / rate, rate
-
-
 def _given(samples: object, rate: object) -> tuple[npt.NDArray[np.float32], int]:
     """Samples in memory -> (time, channels) and their rate. Whole numbers are full-scale by their type, floats are -1 to 1."""
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not SLOWEST <= float(rate) <= FASTEST:
@@ -84,7 +76,8 @@ def _given(samples: object, rate: object) -> tuple[npt.NDArray[np.float32], int]
 
 def _scaled(array: Array) -> npt.NDArray[np.float32]:
     if array.dtype.kind == "f":
-        return array.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return array.astype(np.float32)
     half = 2.0 ** (8 * array.dtype.itemsize - 1)
     return ((array.astype(np.float64) - (half if array.dtype.kind == "u" else 0)) / half).astype(np.float32)
 
@@ -110,15 +103,9 @@ def _decoded(data: bytes, most_seconds: float) -> tuple[npt.NDArray[np.float32],
         try:
             return read_wav(data, most_seconds)
         except DataError as error:
-            if error.code != "audio-coding" or not _has_soundfile():
+            if error.code != "audio-coding" or find_spec("soundfile") is None:
                 raise
     return _through_soundfile(data, kind, most_seconds)
-
-
-def _has_soundfile() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("soundfile") is not None
 
 
 def _through_soundfile(data: bytes, kind: str, most_seconds: float) -> tuple[npt.NDArray[np.float32], int]:

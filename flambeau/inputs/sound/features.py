@@ -48,7 +48,7 @@ class Features(Named):
     def frames(self, time: int, rate: int) -> int:
         """Samples of a clip -> columns of its picture."""
         frame, hop, _ = self.samples(rate)
-        return (time + 2 * (frame // 2) - frame) // hop + 1
+        return (time + 2 * ((frame + 1) // 2) - frame) // hop + 1
 
     def band(self, rate: int) -> tuple[float, float]:
         """Samples a second -> (lowest, highest) in hertz, below half the rate."""

@@ -57,15 +57,6 @@ def read_wav(data: bytes, most_seconds: float) -> tuple[Samples, int]:
     return _unpacked(body[: whole * width], form).reshape(whole, form.channels), form.rate
 
 
-def read_rate(head: bytes) -> int:
-    """The first bytes of a WAV file -> samples a second.
-
-    Raises:
-        DataError: as `read_wav`.
-    """
-    return _format(next((content for name, content in _walk(head) if name == b"fmt "), memoryview(b""))).rate
-
-
 def _chunks(data: bytes) -> tuple[Format, memoryview]:
     """The format and the bytes of the samples: the first chunk of each kind counts."""
     form: Format | None = None
@@ -106,7 +97,8 @@ def _format(content: memoryview) -> Format:
 def _unpacked(body: memoryview, form: Format) -> Samples:
     """Bytes of whole frames -> flat samples. 8 bits are unsigned around 128, all others signed; full scale is 1."""
     if form.tag == FLOAT:
-        return np.frombuffer(body, f"<f{form.bits // 8}").astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e38 it is infinite, which is refused later
+            return np.frombuffer(body, f"<f{form.bits // 8}").astype(np.float32)
     if form.bits == 8:
         return (np.frombuffer(body, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
     if form.bits == 24:

@@ -1,0 +1,151 @@
+"""A long table, one row for each time, -> one example for each series, or for each window of one.
+
+id,time,label,x,y                      {"id": "a", "label": "walk", "series": [[0.1, 2.0], [0.2, 1.9]]}
+a,0,walk,0.1,2.0              ->       {"id": "b", ...}
+a,1,walk,0.2,1.9
+b,0,run,0.9,3.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from flambeau.data.examples import Source, no_column, some
+from flambeau.errors import DataError, Notice
+from flambeau.naming import natural
+from flambeau.types import Example
+
+SERIES = "series"
+"""What the input of series is called."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""Cells, in lower case, that hold no measurement."""
+MOST = 0.9
+"""Share of the cells that must be numbers; one that is none is then an error with its row."""
+SAMPLE = 1000
+"""Rows by which a column of measurements is told from text."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How series are cut."""
+
+    size: int
+    """Times in one window."""
+    step: int
+    """Times from the start of one window to the next one's."""
+
+
+def gather(source: Source, identity: str, time: str, windows: Windows | None = None) -> Source:
+    """Rows of single times -> series sorted by time, in natural order of their names.
+
+    Columns of numbers become the channels of "series", in their order; missing cells are NaN. Other columns (the target, the identity,
+    a speaker, a place) stay columns if they are the same at all times of a series. Of a window the most frequent target counts.
+    All windows of a series keep its identity: split by it (`data.split.group`), and no series lies in two splits.
+
+    Raises:
+        DataError: no such column, a cell that is no number, nothing to measure, or a target that changes within a series that is not cut.
+    """
+    for column in (identity, time):
+        if column not in source.columns:
+            raise no_column(column, source.columns, str(source.place or source.name))
+    channels = _channels(source, identity, time)
+    found: list[tuple[Example, str | None]] = []
+    short = 0
+    rows = _rows_by_series(source, identity, time)
+    others = _constant(source, rows, [column for column in source.columns if column not in (time, *channels)])
+    for members in rows.values():
+        values = _values(source, members, channels)
+        pieces = _pieces(len(members), windows)
+        short += not pieces
+        given = None if source.given is None else source.given[members[0]]
+        found += [(_example(source, members[piece], values[piece], others, windows), given) for piece in pieces]
+    if not found:
+        raise DataError("data-empty", where=str(source.place or source.name))
+    notices = [Notice("long-short", {"n": short, "window": windows.size})] if windows and short else []
+    columns = (SERIES, *(column for column in source.columns if column in found[0][0]))
+    words = None if source.given is None else tuple(given for _, given in found)
+    return replace(source, columns=columns, examples=[example for example, _ in found], given=words, notices=(*source.notices, *notices))
+
+
+def _channels(source: Source, identity: str, time: str) -> list[str]:
+    """The columns that hold measurements: numbers in nearly all of the first rows."""
+    others = [column for column in source.columns if column not in (identity, time, source.target)]
+    channels = [column for column in others if _is_measured([example[column] for example in source.examples[:SAMPLE]])]
+    if not channels:
+        raise DataError("long-channels", where=str(source.place or source.name), columns=f"{identity}, {time}, {source.target}")
+    return channels
+
+
+def _is_measured(cells: Sequence[object]) -> bool:
+    present = [cell for cell in cells if not _is_missing(cell)]
+    return bool(present) and sum(_number(cell) is not None for cell in present) >= MOST * len(present)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip().casefold() in MISSING)
+
+
+def _number(cell: object) -> float | None:
+    """A cell as a number; None if it is none."""
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float | np.number):
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _rows_by_series(source: Source, identity: str, time: str) -> dict[str, npt.NDArray[np.int64]]:
+    """The name of each series -> its rows in the order of their times: as numbers if all are, else as text, where ISO dates sort right."""
+    rows: dict[str, list[int]] = {}
+    for row, example in enumerate(source.examples):
+        rows.setdefault(str(example[identity]), []).append(row)
+    times = [example[time] for example in source.examples]
+    numbers = [_number(value) for value in times]
+    numeric = all(number is not None and not math.isnan(number) for number in numbers)
+    keys: Sequence[object] = numbers if numeric else [str(value) for value in times]
+    return {name: np.array(sorted(rows[name], key=lambda row: keys[row]), np.int64) for name in sorted(rows, key=natural)}  # type: ignore[arg-type,return-value]
+
+
+def _values(source: Source, rows: npt.NDArray[np.int64], channels: Sequence[str]) -> npt.NDArray[np.float32]:
+    """(time, channels)."""
+    values = np.full((len(rows), len(channels)), np.nan)
+    for place, row in enumerate(rows.tolist()):
+        for channel, column in enumerate(channels):
+            cell = source.examples[row][column]
+            number = math.nan if _is_missing(cell) else _number(cell)
+            if number is None:
+                raise DataError("long-number", where=source.where(row), column=column, cell=str(cell)[:40])
+            values[place, channel] = number
+    return values.astype(np.float32)
+
+
+def _constant(source: Source, rows: Mapping[str, npt.NDArray[np.int64]], columns: Sequence[str]) -> list[str]:
+    """Of these columns those that are the same at all times of each series, and the target in any case."""
+    same = {column for column in columns if all(len({str(source.examples[row][column]) for row in members}) == 1 for members in rows.values())}
+    return [column for column in columns if column in same or column == source.target]
+
+
+def _pieces(length: int, windows: Windows | None) -> list[slice]:
+    if windows is None:
+        return [slice(0, length)]
+    return [slice(start, start + windows.size) for start in range(0, length - windows.size + 1, windows.step)]
+
+
+def _example(
+    source: Source, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float32], columns: Sequence[str], windows: Windows | None
+) -> Example:
+    example: dict[str, object] = {SERIES: values, **{column: source.examples[rows[0]][column] for column in columns}}
+    target = source.target
+    if target is not None:
+        labels = [source.examples[row][target] for row in rows.tolist()]
+        different = list(dict.fromkeys(map(str, labels)))
+        if len(different) > 1 and windows is None:
+            raise DataError("long-label", where=source.where(int(rows[0])), column=target, labels=some(different))
+        example[target] = max(labels, key=lambda label: sum(str(other) == str(label) for other in labels))
+    return example
