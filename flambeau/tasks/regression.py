@@ -26,6 +26,8 @@ ValueLossName = Literal["l2", "l1", "smooth_l1", "huber", "quantile", "poisson"]
 Floats = npt.NDArray[np.float64]
 NORMAL_IQR = 1.349
 """Distance between the quartiles of a normal distribution, in standard deviations."""
+MOST_CLASSES = 10
+"""So many different integers at least can be classes, however few examples there are."""
 RANGES = 10
 """Ranges by which the examples are counted and split."""
 FEWEST = 10
@@ -72,7 +74,7 @@ class Regression(Task):
         if any(len(row) > 1 for row in rows):
             return len({len(row) for row in rows}) == 1
         singles = [row[0] for row in rows]
-        return any(not number.is_integer() for number in singles) or len(set(singles)) > max(len(singles) / 2, 2)
+        return any(not number.is_integer() for number in singles) or len(set(singles)) > max(len(singles) / 2, MOST_CLASSES)
 
     def strata(self, values: Sequence[object]) -> list[str]:
         """Ranges with equally many examples each, by the (first) value."""

@@ -8,13 +8,27 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from flambeau.choice import problem
 from flambeau.config import Config
-from flambeau.training.optimizers import AdamW, AnyOptimizer, OptimizerConfig
+from flambeau.training.optimizer_config import OptimizerConfig
+from flambeau.training.optimizers import AdamW, AnyOptimizer
 from flambeau.training.schedules import AnySchedule, Constant, OneCycle
 
 BATCH_SIZE = 64
 """Small enough for many steps on a few hundred examples, large enough to keep a CPU's vector units busy."""
 
 LARGEST_BATCH = 10_000_000
+
+
+WARMUP = 0.05
+"""Share of the steps in which the learning rate of an optimizer that needs no schedule rises."""
+
+
+class Pace(Config):
+    """Parameters that learn at a pace of their own."""
+
+    match: str = Field(min_length=1, max_length=400)
+    """Pattern of their names, as `flambeau show` tells them, with * for anything: ``body.0_*``."""
+    lr_scale: float = Field(ge=0, le=1000)
+    """What their learning rate is multiplied with; 0 leaves them as they are."""
 
 
 def _open() -> Any:
@@ -30,9 +44,9 @@ class TrainingConfig(Config):
     optimizer: AnyOptimizer = AdamW()
     """What turns gradients into steps: ``{adamw: 0.003}``, ``{sgd: {lr: 0.1, momentum: 0.9}}``, ``lbfgs``, ..."""
     schedule: AnySchedule = Field(default_factory=_open)
-    """How the learning rate goes over the run. Default: one_cycle; constant for lbfgs."""
+    """How the learning rate goes over the run. Default: one_cycle; constant for full-batch optimizers and schedule_free."""
     batch_size: int | Literal["all"] = Field(default_factory=_open)
-    """Examples in one step, or "all". Default: 64; "all" for lbfgs."""
+    """Examples in one step, or "all". Default: 64; "all" for full-batch optimizers (lbfgs, rprop)."""
     accumulate: int = Field(1, ge=1, le=10_000)
     """Parts in which a batch is computed, one after the other, to save memory; the step is that of the whole batch
     (but for batch norm, which sees one part at a time)."""
@@ -47,6 +61,16 @@ class TrainingConfig(Config):
     """Weight of the sum of absolute weights in the loss; drives weights to 0. Not on norms and biases."""
     ema: float | None = Field(None, ge=0, lt=1)
     """Share that a running mean of the weights keeps at each step, for example 0.999; validation and the result then use that mean."""
+    swa: float | None = Field(None, gt=0, le=1)
+    """Share of the epochs, the last ones, whose weights are averaged, for example 0.25; batch norm is measured anew for the mean. Goes
+    well with schedule: constant, or any that does not fall to nothing."""
+    groups: tuple[Pace, ...] = ()
+    """Parts that learn at a pace of their own: ``[{match: "body.0_*", lr_scale: 0.1}]``."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """What the learning rate is multiplied with from each block of the network to the one below it: 0.8 changes what is near the input
+    least. For backbones that have learnt before."""
+    unfreeze: int | None = Field(None, ge=1, le=10_000)
+    """Epochs after which one more block begins to learn, from the head down; null: all from the start."""
     sampling: Literal["shuffle", "balanced"] = "shuffle"
     """Order of the training examples: each once an epoch, or each class equally often."""
     seed: int = Field(0, ge=0, lt=2**63)
@@ -70,7 +94,12 @@ class TrainingConfig(Config):
     @field_validator("schedule", mode="before")
     @classmethod
     def _choose_schedule(cls, schedule: object, info: ValidationInfo) -> object:
-        return (Constant() if _needs_all(info.data) else OneCycle()) if schedule is None else schedule
+        if schedule is not None:
+            return schedule
+        optimizer = info.data.get("optimizer")
+        if isinstance(optimizer, OptimizerConfig) and optimizer.averages:
+            return Constant(warmup=WARMUP)
+        return Constant() if _needs_all(info.data) else OneCycle()
 
     @field_validator("batch_size", mode="before")
     @classmethod
@@ -81,8 +110,17 @@ class TrainingConfig(Config):
         if batch_size != "all" and not whole:
             raise problem("batch-size-form", largest=LARGEST_BATCH)
         if batch_size != "all" and _needs_all(info.data):
-            raise problem("lbfgs-batch-size")
+            raise problem("full-batch-size", optimizer=info.data["optimizer"].name)
         return batch_size
+
+    @field_validator("swa")
+    @classmethod
+    def _one_mean(cls, swa: float | None, info: ValidationInfo) -> float | None:
+        optimizer = info.data.get("optimizer")
+        means = [swa is not None, info.data.get("ema") is not None, isinstance(optimizer, OptimizerConfig) and optimizer.averages]
+        if sum(means) > 1:
+            raise problem("means-several")
+        return swa
 
     @field_validator("fused")
     @classmethod

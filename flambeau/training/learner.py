@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from math import isfinite
+from math import ceil, isfinite
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
-from torch.nn.utils import clip_grads_with_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_
 
 from flambeau.errors import Notice, RecipeError
-from flambeau.training.averaging import Average
+from flambeau.training.averaging import Average, EpochAverage, Mean
 from flambeau.training.config import TrainingConfig
 from flambeau.training.health import diagnose
 from flambeau.training.objective import GivesLogits, Objective, learning_mode, uses_channels_last
+from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_state import load_optimizer
-from flambeau.training.parameters import Group, layers, parameter_groups, trainable
+from flambeau.training.parameters import Group, Paces, layers, parameter_groups, trainable
 from flambeau.training.progress import Position, Tally, is_gain, rank
+from flambeau.training.schedule_free import ScheduleFreeAverage, ScheduleFreeOptimizer
 from flambeau.training.source import BatchSource
-from flambeau.training.validation import answer_all
+from flambeau.training.validation import answer_all, measure_statistics
 from flambeau.types import Batch, Epoch, Step
 
 Scorer: TypeAlias = Callable[[Any, Any], Mapping[str, float]]
@@ -68,8 +70,9 @@ class Learner:
         self._layers = layers(network)
         self._places = _places(self._parameters, self._layers)
         self._objective = Objective(network, loss.to(device), config, device, notify)
-        self._optimizer = config.optimizer.build(parameter_groups(network, groups), config.fused)
-        self._average = Average(network, config.ema) if config.ema is not None else None
+        paces = Paces(tuple((group.match, group.lr_scale) for group in config.groups), config.layer_decay, config.unfreeze or 0)
+        self._optimizer = config.optimizer.build(parameter_groups(network, groups, paces), config.fused)
+        self._average = _mean_of(network, config, self._optimizer)
         self._tally = Tally.empty(len(self._layers), device)
         self._scores: list[float] = []
         self._last = (0.0, 0.0)  # loss and gradient norm, as they were read last
@@ -90,6 +93,9 @@ class Learner:
         """The end of an epoch: how the network does on both splits. Starts the next one."""
         started = perf_counter()
         tally = self._tally
+        if self._average:
+            number = self.position.epoch + 1
+            self._average.close(number, lambda: measure_statistics(self.network, self._objective, self._batches, number))
         with self._average.applied() if self._average else nullcontext():
             answered = answer_all(self.network, self._objective, self._valid)
         norms = (tally.norms / max(tally.num_observed, 1)).tolist()
@@ -134,6 +140,8 @@ class Learner:
             evaluations.append(loss)
             if first:
                 self._look_at_gradients(batch, loss, observing, reading)
+            elif self.config.clip is not None and not self.config.optimizer.full_batch:
+                clip_grad_norm_(self._parameters, self.config.clip)
             return loss
 
         with self._objective.own_randomness():
@@ -178,7 +186,7 @@ class Learner:
     def _set_lr(self, number: int) -> None:
         factor = self.config.schedule.factor(number, self.config.epochs * self._batches.num_steps, self._scores)
         for group in self._optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+            group["lr"] = group["initial_lr"] * factor if self.position.epoch >= group["starts"] else 0.0
         self._lr = self.config.optimizer.lr * factor
 
     @torch.no_grad()
@@ -195,7 +203,7 @@ class Learner:
         return {
             "network": dict(self.network.state_dict()),
             "optimizer": self._optimizer.state_dict(),
-            "average": self._average.mean if self._average else None,
+            "average": self._average.state() if self._average else None,
             "position": asdict(self.position),
             "tally": self._tally.state(),
             "history": [asdict(epoch) for epoch in self.history],
@@ -217,6 +225,15 @@ class Learner:
         self._objective.parts = state["parts"]
         self._lr = state["lr"]
         self._last = (state["last"][0], state["last"][1])
+
+
+def _mean_of(network: nn.Module, config: TrainingConfig, optimizer: Optimizer) -> Mean | None:
+    """The mean of the weights that the recipe asks for."""
+    if config.ema is not None:
+        return Average(network, config.ema)
+    if config.swa is not None:
+        return EpochAverage(network, config.epochs - ceil(config.epochs * config.swa) + 1)
+    return ScheduleFreeAverage(network, optimizer) if isinstance(optimizer, ScheduleFreeOptimizer) else None
 
 
 def _places(parameters: Sequence[Parameter], members: Mapping[str, Sequence[Parameter]]) -> list[int]:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
-from flambeau.choice import Named, OneOf
+from flambeau.choice import OneOf
 from flambeau.errors import RecipeError
 from flambeau.training.optimizer import Optimizer
+from flambeau.training.optimizer_config import LearningRate, OptimizerConfig, Share, WeightDecay, torch_groups
+from flambeau.training.optimizers_adaptive import Adadelta, Adafactor, Adamax, Asgd, NAdam, RAdam, Rprop
 
 if TYPE_CHECKING:
     from flambeau.training.parameters import ParameterGroup
-
-LearningRate = Annotated[float, Field(gt=0, le=1000)]
-WeightDecay = Annotated[float, Field(ge=0, le=10)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class OptimizerConfig(Named):
-    """One optimizer with its settings. A step of the loop is always ``optimizer.step(closure)``."""
-
-    full_batch: ClassVar[bool] = False
-    """Whether it needs all examples in each step."""
-    can_fuse: ClassVar[bool] = False
-    """Whether torch has it as one kernel over all parameters."""
-
-    lr: LearningRate
-    """Learning rate: the length of a step, before the schedule scales it."""
-
-    def build(self, groups: Sequence[ParameterGroup], fused: bool | None = None) -> Optimizer:
-        """Groups of parameters -> torch's optimizer over them, in one kernel where it can and `fused` is not False."""
-        return self._over(groups, self.can_fuse if fused is None else fused)
-
-    @abstractmethod
-    def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer: ...
 
 
 class Sgd(OptimizerConfig):
@@ -59,7 +37,7 @@ class Sgd(OptimizerConfig):
         from torch.optim import SGD
 
         nesterov = self.nesterov and self.momentum > 0
-        return SGD(_torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=fused)
+        return SGD(torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=fused)
 
 
 class Adam(OptimizerConfig):
@@ -80,7 +58,7 @@ class Adam(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch import optim
 
-        return optim.Adam(_torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, betas=self.betas, eps=self.eps, fused=fused)
+        return optim.Adam(torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, betas=self.betas, eps=self.eps, fused=fused)
 
 
 class AdamW(OptimizerConfig):
@@ -101,7 +79,7 @@ class AdamW(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch import optim
 
-        return optim.AdamW(_torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, betas=self.betas, eps=self.eps, fused=fused)
+        return optim.AdamW(torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, betas=self.betas, eps=self.eps, fused=fused)
 
 
 class RmsProp(OptimizerConfig):
@@ -123,7 +101,7 @@ class RmsProp(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch.optim import RMSprop
 
-        return RMSprop(_torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, alpha=self.alpha, momentum=self.momentum, eps=self.eps)
+        return RMSprop(torch_groups(groups, self.lr, self.weight_decay), lr=self.lr, alpha=self.alpha, momentum=self.momentum, eps=self.eps)
 
 
 class Adagrad(OptimizerConfig):
@@ -144,7 +122,7 @@ class Adagrad(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch import optim
 
-        groups_of_torch = _torch_groups(groups, self.lr, self.weight_decay)
+        groups_of_torch = torch_groups(groups, self.lr, self.weight_decay)
         return optim.Adagrad(groups_of_torch, lr=self.lr, lr_decay=self.lr_decay, eps=self.eps, fused=fused)
 
 
@@ -187,7 +165,7 @@ class Muon(OptimizerConfig):
         }
         parts: dict[str, Optimizer] = {}
         if hidden:
-            parts["muon"] = MatrixMuon(_torch_groups(hidden, self.lr, self.weight_decay), options)
+            parts["muon"] = MatrixMuon(torch_groups(hidden, self.lr, self.weight_decay), options)
         if others:
             parts["rest"] = self.rest.build(others, fused)
         return Composite(parts)
@@ -216,10 +194,10 @@ class Lbfgs(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch.optim import LBFGS
 
-        if any(group.lr_scale != 1.0 for group in groups):
+        if any(group.lr_scale != 1.0 or group.starts for group in groups):
             raise RecipeError("lbfgs-lr-scale", path=("training", "optimizer", "lbfgs"))
         optimizer: Optimizer = LBFGS(
-            [{"params": [parameter for group in groups for parameter in group.parameters], "initial_lr": self.lr}],
+            [{"params": [parameter for group in groups for parameter in group.parameters], "initial_lr": self.lr, "starts": 0}],
             lr=self.lr,
             max_iter=self.max_iterations,
             history_size=self.history,
@@ -228,8 +206,78 @@ class Lbfgs(OptimizerConfig):
         return optimizer
 
 
-OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (AdamW, Sgd, Adam, RmsProp, Adagrad, Muon, Lbfgs)
-AnyOptimizer = Annotated[AdamW | Sgd | Adam | RmsProp | Adagrad | Muon | Lbfgs, OneOf("optimizer", *OPTIMIZERS)]
+class ScheduleFree(OptimizerConfig):
+    """Averages the weights as it goes, so that no schedule and no number of epochs has to be known before; good where one trains on.
+
+    Source: Defazio et al., The Road Less Scheduled, 2024, algorithm 1.
+    """
+
+    name: ClassVar[str] = "schedule_free"
+    averages: ClassVar[bool] = True
+
+    lr: LearningRate = 3e-3
+    """Learning rate: the length of a step."""
+    kind: Literal["adamw", "sgd"] = "adamw"
+    """What a step is made from: each weight's step scaled by its own gradients, or the plain gradient (then lr is about 1)."""
+    momentum: float = Field(0.9, gt=0, lt=1)
+    """How far the place where the gradient is taken lies towards the mean."""
+    beta2: Share = 0.999
+    """Share that is kept of the running mean of the squared gradient (adamw)."""
+    eps: float = Field(1e-8, gt=0, le=1)
+    """Added to the divisor; bounds the step of a weight whose gradient is almost 0 (adamw)."""
+    weight_decay: WeightDecay = 0.0
+    """Pull of the weights towards 0. Not on norms and biases."""
+
+    def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
+        from flambeau.training.schedule_free import ScheduleFreeOptimizer
+
+        beta2 = self.beta2 if self.kind == "adamw" else None
+        return ScheduleFreeOptimizer(torch_groups(groups, self.lr, self.weight_decay), self.lr, self.momentum, beta2, self.eps)
+
+
+BASES = OneOf("optimizer", AdamW, Sgd, Adam, RmsProp)
+"""What sam can take its steps with."""
+
+
+class Sam(OptimizerConfig):
+    """Looks for flat minima: steps by the gradient at the worst place near by; often more accurate, at twice the work per step.
+
+    Source: Foret et al., Sharpness-Aware Minimization for Efficiently Improving Generalization, ICLR 2021.
+    """
+
+    name: ClassVar[str] = "sam"
+
+    lr: LearningRate = AdamW().lr
+    """Learning rate, before the schedule scales it. Default: that of `base`."""
+    rho: float = Field(0.05, gt=0, le=10)
+    """Distance to the place where the gradient is taken, as L2 norm over all weights."""
+    base: Annotated[AdamW | Sgd | Adam | RmsProp, BASES] = AdamW()
+    """Optimizer that takes the step."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_base(cls, said: Any) -> Any:
+        """Without a learning rate of its own it takes that of `base`."""
+        if not isinstance(said, Mapping) or said.get("lr") is not None:
+            return said
+        try:
+            return {**said, "lr": BASES.read(said.get("base", "adamw")).lr}  # type: ignore[union-attr]  # no plain words among them
+        except ValidationError:
+            return {name: value for name, value in said.items() if name != "lr"}  # the field itself tells what is wrong
+
+    def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
+        from flambeau.training.sharpness import SharpnessAware
+
+        return SharpnessAware(self.base.model_copy(update={"lr": self.lr}).build(groups, None), self.rho)
+
+
+OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
+    *(AdamW, Sgd, Adam, RmsProp, Adagrad, Muon, ScheduleFree, Sam, NAdam, RAdam, Adamax, Adadelta, Adafactor, Asgd, Rprop, Lbfgs),
+)
+AnyOptimizer = Annotated[
+    AdamW | Sgd | Adam | RmsProp | Adagrad | Muon | ScheduleFree | Sam | NAdam | RAdam | Adamax | Adadelta | Adafactor | Asgd | Rprop | Lbfgs,
+    OneOf("optimizer", *OPTIMIZERS),
+]
 
 
 @dataclass(frozen=True)
@@ -251,15 +299,3 @@ def optimizer_catalogue() -> list[OptimizerEntry]:
 def _entry(config: OptimizerConfig) -> OptimizerEntry:
     good_for = (type(config).__doc__ or "").partition("\n")[0]
     return OptimizerEntry(config.name, "full batch" if config.full_batch else "mini-batch", good_for, config.model_dump(mode="json"))
-
-
-def _torch_groups(groups: Sequence[ParameterGroup], lr: float, weight_decay: float) -> list[dict[str, Any]]:
-    """Our groups -> torch's. "initial_lr" is what the schedule scales."""
-    return [
-        {
-            "params": list(group.parameters),
-            "initial_lr": lr * group.lr_scale,
-            "weight_decay": weight_decay if group.decay else 0.0,
-        }
-        for group in groups
-    ]

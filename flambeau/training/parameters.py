@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import prod
 
 from torch import nn
 from torch.nn import Parameter
+
+from flambeau.errors import RecipeError
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,18 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Paces:
+    """What a recipe says about the pace at which parts of a network learn."""
+
+    scales: tuple[tuple[str, float], ...] = ()
+    """(pattern of parameter names, what their learning rate is multiplied with)."""
+    layer_decay: float = 1.0
+    """What the learning rate is multiplied with from one block to the one below it."""
+    unfreeze: int = 0
+    """Epochs after which one more block begins to learn, from the head down; 0: all at once."""
+
+
+@dataclass(frozen=True)
 class ParameterGroup:
     """Parameters that the optimizer treats alike."""
 
@@ -28,20 +44,28 @@ class ParameterGroup:
     """Whether weight decay pulls them: not norms and biases, which are 1-D."""
     hidden: bool
     """Whether they are the matrices and convolution kernels between the first layer and the last."""
+    starts: int = 0
+    """Epochs that pass before they begin to learn."""
 
 
-def parameter_groups(network: nn.Module, groups: Sequence[Group] = ()) -> list[ParameterGroup]:
+def parameter_groups(network: nn.Module, groups: Sequence[Group] = (), paces: Paces | None = None) -> list[ParameterGroup]:
     """The parameters that can learn, sorted into groups, in the network's order. Frozen ones are left out.
 
     Args:
         network: whose parameters.
         groups: what learns at a pace of its own; the others learn at scale 1.
+        paces: what the recipe says about the pace of parts.
+
+    Raises:
+        RecipeError: a pattern of the recipe matches no parameter.
     """
     scales = {id(parameter): group.lr_scale for group in groups for parameter in group.params}
     hidden = _hidden(network)
-    sorted_by: dict[tuple[float, bool, bool], list[Parameter]] = {}
+    found = _paces(network, paces) if paces is not None else {}
+    sorted_by: dict[tuple[float, bool, bool, int], list[Parameter]] = {}
     for parameter in trainable(network):
-        key = (scales.get(id(parameter), 1.0), parameter.ndim > 1, id(parameter) in hidden)
+        scale, starts = found.get(id(parameter), (1.0, 0))
+        key = (scales.get(id(parameter), 1.0) * scale, parameter.ndim > 1, id(parameter) in hidden, starts)
         sorted_by.setdefault(key, []).append(parameter)
     return [ParameterGroup(tuple(members), *key) for key, members in sorted_by.items()]
 
@@ -58,6 +82,31 @@ def layers(network: nn.Module) -> dict[str, list[Parameter]]:
         if parameter.requires_grad:
             found.setdefault(name.rpartition(".")[0] or "network", []).append(parameter)
     return found
+
+
+def _paces(network: nn.Module, paces: Paces) -> dict[int, tuple[float, int]]:
+    """Id of each parameter -> what its learning rate is multiplied with, and the epochs before it begins to learn."""
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    for place, (pattern, _) in enumerate(paces.scales):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise RecipeError(
+                "group-empty", path=("training", "groups", place, "match"), pattern=pattern, names=", ".join(sorted(map(_block, names))[:12])
+            )
+    blocks = list(dict.fromkeys(_block(name) for name in names))
+    found = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            from_top = len(blocks) - 1 - blocks.index(_block(name))
+            scale = prod(scale for pattern, scale in paces.scales if fnmatchcase(name, pattern)) * paces.layer_decay**from_top
+            found[id(parameter)] = (scale, from_top * paces.unfreeze)
+    return found
+
+
+def _block(name: str) -> str:
+    """The part of a network that a parameter belongs to: its path up to the first step with a number in it, without its own name."""
+    steps = name.split(".")[:-1]
+    place = next((place for place, step in enumerate(steps) if any(character.isdigit() for character in step)), len(steps) - 1)
+    return ".".join(steps[: place + 1])
 
 
 def _hidden(network: nn.Module) -> set[int]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from flambeau.training.objective import Objective
 from flambeau.training.source import BatchSource
 from flambeau.types import Array
+
+BATCHES = 64
+"""Training batches that tell batch norm its statistics."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,21 @@ def answer_all(network: nn.Module, objective: Objective, source: BatchSource) ->
             truths.append(batch.targets.cpu().numpy())
             total += losses.double().sum().item()
     return Answered(np.concatenate(answers), np.concatenate(truths), total / sum(map(len, truths)))
+
+
+@torch.no_grad()
+def measure_statistics(network: nn.Module, objective: Objective, source: BatchSource, epoch: int) -> None:
+    """Gives every batch norm that learns the mean statistics of the first training batches of an epoch, with the weights as they are."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    network.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    for batch in islice(source.epoch(epoch), BATCHES):
+        objective.logits(batch.inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

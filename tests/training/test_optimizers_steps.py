@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from flambeau.errors import RecipeError
 from flambeau.tasks.losses import ClassLoss
-from flambeau.training.averaging import Average
+from flambeau.training.averaging import Average, EpochAverage
 from flambeau.training.config import TrainingConfig
 from flambeau.training.objective import Objective, learning_mode, split
-from flambeau.training.optimizers import Adagrad, Adam, AdamW, Lbfgs, Muon, OptimizerConfig, RmsProp, Sgd
-from flambeau.training.parameters import Group, layers, parameter_groups
+from flambeau.training.optimizer_config import OptimizerConfig
+from flambeau.training.optimizers import Adagrad, Adam, AdamW, Lbfgs, Muon, RmsProp, Sam, ScheduleFree, Sgd
+from flambeau.training.optimizers_adaptive import Adadelta, Adafactor, Adamax, Asgd, NAdam, RAdam, Rprop
+from flambeau.training.parameters import Group, Paces, layers, parameter_groups
 from flambeau.types import Batch
 
 CPU = torch.device("cpu")
@@ -57,6 +59,13 @@ def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         (AdamW(lr=0.01, weight_decay=0.1), lambda m: torch.optim.AdamW(decayed(m, 0.1), 0.01)),
         (RmsProp(lr=0.01, weight_decay=0.1), lambda m: torch.optim.RMSprop(decayed(m, 0.1), 0.01)),
         (Adagrad(lr=0.01, weight_decay=0.1), lambda m: torch.optim.Adagrad(decayed(m, 0.1), 0.01)),
+        (NAdam(lr=0.01, weight_decay=0.1), lambda m: torch.optim.NAdam(decayed(m, 0.1), 0.01, decoupled_weight_decay=True)),
+        (RAdam(lr=0.01, weight_decay=0.1), lambda m: torch.optim.RAdam(decayed(m, 0.1), 0.01, decoupled_weight_decay=True)),
+        (Adamax(lr=0.01, weight_decay=0.1), lambda m: torch.optim.Adamax(decayed(m, 0.1), 0.01)),
+        (Adadelta(lr=0.5, weight_decay=0.1), lambda m: torch.optim.Adadelta(decayed(m, 0.1), 0.5)),
+        (Adafactor(lr=0.01, weight_decay=0.1), lambda m: torch.optim.Adafactor(decayed(m, 0.1), 0.01)),
+        (Asgd(lr=0.05, weight_decay=0.1), lambda m: torch.optim.ASGD(decayed(m, 0.1), 0.05)),
+        (Rprop(lr=0.01), lambda m: torch.optim.Rprop(m.parameters(), 0.01)),
         (Lbfgs(max_iterations=4), lambda m: torch.optim.LBFGS(m.parameters(), 1.0, max_iter=4, history_size=10, line_search_fn="strong_wolfe")),
         (Lbfgs(lr=0.1, max_iterations=4, line_search="none"), lambda m: torch.optim.LBFGS(m.parameters(), 0.1, max_iter=4, history_size=10)),
     ],
@@ -101,6 +110,82 @@ def test_muon_treats_hidden_kernels_as_matrices_and_leaves_the_rest_to_adamw(lay
     for a, b in zip(got, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
     assert {group["lr"] for group in optimizer.param_groups} == {0.02, 0.01}
+
+
+def test_sam_steps_by_the_gradient_uphill() -> None:
+    ours, theirs = network(), network()
+    got = descend(ours, Sam(rho=0.1, base=Sgd(lr=0.05, momentum=0, weight_decay=0)).build(parameter_groups(ours)), steps=3)
+
+    class ByHand:
+        """The paper's algorithm in the plainest form."""
+
+        def zero_grad(self) -> None:
+            theirs.zero_grad()
+
+        @torch.no_grad()
+        def step(self, closure: Callable[[], torch.Tensor]) -> None:
+            with torch.enable_grad():
+                closure()
+            here = [p.clone() for p in theirs.parameters()]
+            norm = sum(p.grad.square().sum() for p in theirs.parameters()).sqrt()
+            for p in theirs.parameters():
+                p.add_(p.grad, alpha=0.1 / norm.item())
+            with torch.enable_grad():
+                closure()
+            for p, before in zip(theirs.parameters(), here, strict=True):
+                p.copy_(before - 0.05 * p.grad)
+
+    for a, b in zip(got, descend(theirs, ByHand(), steps=3), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_sam_has_one_learning_rate() -> None:
+    assert Sam.model_validate({"base": {"sgd": 0.5}}).lr == 0.5 and Sam().lr == AdamW().lr
+    rates = [group["initial_lr"] for group in Sam.model_validate({"lr": 0.2, "base": "sgd"}).build(parameter_groups(network())).param_groups]
+    assert set(rates) == {0.2}
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_schedule_free_is_the_paper_s_three_sequences(kind: str) -> None:
+    """x, y and z as algorithm 1 writes them, on a quadratic."""
+    target = torch.tensor([3.0, -2.0])
+    weight = nn.Parameter(torch.zeros(2))
+    lr, beta, beta2, eps = 0.1, 0.9, 0.99, 1e-8
+    config = ScheduleFree(lr=lr, kind=kind, momentum=beta, beta2=beta2)
+    model = nn.Module()
+    model.weight = weight
+    optimizer = config.build(parameter_groups(model))
+
+    def closure() -> torch.Tensor:
+        weight.grad = None
+        loss = ((weight - target) ** 2).sum()
+        loss.backward()
+        return loss
+
+    x = z = torch.zeros(2)
+    squares = torch.zeros(2)
+    for step in range(1, 31):
+        y = (1 - beta) * z + beta * x
+        gradient = 2 * (y - target)
+        squares = beta2 * squares + (1 - beta2) * gradient**2
+        scaled = gradient / ((squares / (1 - beta2**step)).sqrt() + eps) if kind == "adamw" else gradient
+        z = z - lr * scaled
+        x = (1 - 1 / step) * x + z / step
+        optimizer.step(closure)
+    torch.testing.assert_close(optimizer.average(weight), x, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weight.detach(), (1 - beta) * z + beta * x, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_learn_at_the_pace_that_the_recipe_says() -> None:
+    model = network()
+    paces = Paces((("2.*", 0.5), ("*.bias", 0.1)), layer_decay=0.5, unfreeze=2)
+    found = {id(p): (g.lr_scale, g.starts) for g in parameter_groups(model, paces=paces) for p in g.parameters}
+    told = {name: found[id(p)] for name, p in model.named_parameters()}
+    assert told["5.weight"] == (1.0, 0) and told["4.weight"] == (0.5, 2) and told["4.bias"] == (pytest.approx(0.05), 2)
+    assert told["2.weight"] == (pytest.approx(0.125), 4) and told["0.weight"] == (pytest.approx(0.0625), 8)
+    with pytest.raises(RecipeError) as caught:
+        parameter_groups(model, paces=Paces((("nothing.*", 0.1),)))
+    assert caught.value.code == "group-empty" and caught.value.path == ("training", "groups", 0, "match")
 
 
 def test_muon_skips_embeddings_and_has_nothing_to_do_without_hidden_layers() -> None:
@@ -211,6 +296,29 @@ def test_the_running_mean_forgets_its_start() -> None:
     for number in range(30):
         average.update(number)
     assert average.mean["weight"].item() == pytest.approx(5.0, abs=1e-3)
+
+
+def test_the_mean_over_epochs_is_that_of_torch_and_its_batch_norm_is_measured_anew() -> None:
+    model = network()
+    ours, theirs = EpochAverage(model, first=2), AveragedModel(model)
+    x = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+
+    def statistics() -> None:
+        model[1].reset_running_stats()
+        model[1].momentum = None
+        model.train()(x)
+        model[1].momentum = 0.1
+
+    for epoch in range(1, 5):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn(parameter.shape))
+        ours.close(epoch, statistics)
+        if epoch >= 2:
+            theirs.update_parameters(model)
+    update_bn([x], theirs)
+    for name, tensor in theirs.module.state_dict().items():
+        torch.testing.assert_close(ours.mean[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_a_frozen_module_keeps_its_batch_norm_while_the_others_learn() -> None:

@@ -78,7 +78,7 @@ def test_a_hostile_name_is_only_a_name(name: str) -> None:
 def test_lbfgs_takes_all_examples_and_a_constant_learning_rate() -> None:
     config = TrainingConfig(optimizer="lbfgs")  # type: ignore[arg-type]
     assert (config.batch_size, config.schedule) == ("all", Constant())
-    assert problems(optimizer="lbfgs", batch_size=32) == [(("batch_size",), "lbfgs-batch-size")]
+    assert problems(optimizer="lbfgs", batch_size=32) == [(("batch_size",), "full-batch-size")]
     assert TrainingConfig(optimizer=Lbfgs(mini_batch=True), batch_size=32).batch_size == 32
 
 
@@ -106,7 +106,7 @@ def test_a_device_is_one_that_torch_knows(device: str) -> None:
 def test_the_catalogue_says_what_each_is_good_for() -> None:
     entries = {entry.name: entry for entry in optimizer_catalogue()}
     assert list(entries) == [kind.name for kind in OPTIMIZERS]
-    assert [name for name, entry in entries.items() if entry.batch == "full batch"] == ["lbfgs"]
+    assert [name for name, entry in entries.items() if entry.batch == "full batch"] == ["rprop", "lbfgs"]
     assert all(len(entry.good_for) > 30 for entry in entries.values())
     assert entries["adamw"].settings["lr"] == 3e-3
 

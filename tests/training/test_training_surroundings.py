@@ -218,5 +218,5 @@ def test_every_code_of_the_room_has_a_text() -> None:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_an_error_reads_well(monkeypatch: pytest.MonkeyPatch, lang: str) -> None:
     monkeypatch.setenv("FLAMBEAU_LANG", lang)
-    text = str(FlambeauError("lbfgs-batch-size", where="recipe.yaml:3:1"))
+    text = str(FlambeauError("full-batch-size", where="recipe.yaml:3:1", optimizer="lbfgs"))
     assert "{" not in text.replace("{lbfgs: {mini_batch: true}}", "") and "recipe.yaml:3:1" in text
