@@ -164,6 +164,9 @@ def tell(case: Case, rounds: list[dict[str, dict]], command: str) -> None:
         answers = f"{rates}, {median(shares):.2f} of the {loop} loop without a server ({median(cpu):.2f} by CPU seconds)"
         record(f"serving {case.name}, {clients}", answers, len(rounds), between(shares), command)
         for peer in [name for name in rounds[0] if name not in (OURS, "floor")]:
+            if not all(found[peer][key]["per_second"] for found in rounds):
+                print(f"{peer} answered nothing in the time: {case.name}, {clients}", file=sys.stderr)
+                continue
             times = [found[OURS][key]["per_second"] / found[peer][key]["per_second"] for found in rounds]
             less = [found[peer][key]["cpu"] / found[OURS][key]["cpu"] for found in rounds]
             answers = f"{median(times):.2f} times its requests/s ({median(less):.2f} by CPU seconds)"
