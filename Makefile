@@ -40,6 +40,7 @@ format: $(VENV)/.dev  ## put the code into shape
 bench: $(VENV)/.dev  ## the quick benchmarks
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/walk.py
+	$(BIN)/python benchmarks/jpeg_folder.py
 
 docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
 	$(BIN)/python docs/make_docs.py

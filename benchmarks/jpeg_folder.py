@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -33,14 +33,14 @@ OURS, PEERS = ("exact", "fast"), ("pillow", "tensors")
 
 def main() -> None:
     words = argparse.ArgumentParser()
-    words.add_argument("--full", action="store_true", help="3,000 files and 5 rounds instead of 800 and 3")
+    words.add_argument("--full", action="store_true", help="3,000 files and 5 rounds instead of 400 and 3")
     words.add_argument("--run", nargs=2, metavar=("WAY", "FOLDER"), help="one measurement, as JSON")
     asked = words.parse_args()
     if asked.run:
         way, folder = asked.run
         print(json.dumps(measured(ours(Path(folder), way) if way in OURS else torchvisions(Path(folder), way))))
         return
-    files, rounds = (3000, 5) if asked.full else (800, 3)
+    files, rounds = (3000, 5) if asked.full else (400, 3)
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_photos(Path(scratch) / "photos", files)
         found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in OURS + PEERS}
@@ -59,12 +59,14 @@ def report(what: str, found: dict[str, list[list[tuple[float, float]]]], way: st
     def seconds(one: str, kind: int) -> list[float]:
         return [measurement[place][kind] for measurement in found[one]]
 
-    walls, cpus = (
-        [best / our for best, our in zip(map(min, *(seconds(peer, kind) for peer in PEERS)), seconds(way, kind), strict=True)] for kind in (0, 1)
-    )
-    ours, theirs = median(seconds(way, 0)), min(median(seconds(peer, 0)) for peer in PEERS)
+    def ratios(kind: int) -> list[float]:
+        best = map(min, *(seconds(peer, kind) for peer in PEERS))
+        return [theirs / own for theirs, own in zip(best, seconds(way, kind), strict=True)]
+
+    walls, cpus = ratios(0), ratios(1)
+    own, theirs = median(seconds(way, 0)), min(median(seconds(peer, 0)) for peer in PEERS)
     middle, between = spread(walls, ".2f")
-    measured = f"{middle} x torchvision's speed ({median(cpus):.2f} x by CPU seconds; {ours:.2f} s against {theirs:.2f} s)"
+    measured = f"{middle} x torchvision's speed ({median(cpus):.2f} x by CPU seconds; {own:.2f} s against {theirs:.2f} s)"
     record(what, measured, len(walls), between, command)
 
 
@@ -162,13 +164,12 @@ def write_photos(folder: Path, number: int) -> Path:
 
 def piece(photo: Image.Image, dice: np.random.Generator) -> Image.Image:
     """500 x 375 pixels out of a photo."""
-    uniform: Callable[[float, float], float] = lambda low, high: float(dice.uniform(low, high))  # noqa: E731 (three uses on four lines)
-    zoom, angle = uniform(0.4, 1.0), np.radians(uniform(-25, 25))
+    zoom, angle = dice.uniform(0.4, 1.0), np.radians(dice.uniform(-25, 25))
     across, down = zoom * np.cos(angle), zoom * np.sin(angle)
-    left, top = uniform(0, photo.width - 500 * zoom), uniform(0, photo.height - 375 * zoom)
+    left, top = dice.uniform(0, photo.width - 500 * zoom), dice.uniform(0, photo.height - 375 * zoom)
     cut = photo.transform((500, 375), Image.Transform.AFFINE, (across, -down, left, down, across, top), Image.Resampling.BICUBIC)
     cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if dice.random() < 0.5 else cut
-    return ImageEnhance.Contrast(ImageEnhance.Brightness(cut).enhance(uniform(0.7, 1.3))).enhance(uniform(0.7, 1.3))
+    return ImageEnhance.Contrast(ImageEnhance.Brightness(cut).enhance(dice.uniform(0.7, 1.3))).enhance(dice.uniform(0.7, 1.3))
 
 
 if __name__ == "__main__":

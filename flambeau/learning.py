@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from flambeau import messages
 from flambeau.data.batches import Batches
+from flambeau.data.store import Rows
 from flambeau.errors import Notice, RecipeError
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Planned, Remark, Show, Started, Trained
-from flambeau.inputs.input import tensor_names
+from flambeau.features import FEATURES, Features, Head, features_of, is_fixed
+from flambeau.inputs.input import Preprocessor, tensor_names
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
 from flambeau.network.build import Network, build, parameter_groups
@@ -35,6 +39,7 @@ from flambeau.types import Epoch
 from flambeau.version import __version__
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -43,6 +48,9 @@ class Learning:
     """A network that is about to learn, and what it learns from."""
 
     network: Network
+    """The whole of it, as it is exported."""
+    learner: nn.Module
+    """What takes the steps: the network, or its head alone where all the rest is frozen."""
     config: TrainingConfig
     train: Batches
     valid: Batches
@@ -57,11 +65,11 @@ class Learning:
     @property
     def seconds(self) -> float:
         """How long all epochs would take, from a few real steps."""
-        return estimate_seconds(self.network, self.loss, self.train, self.valid, self.config)
+        return estimate_seconds(self.learner, self.loss, self.train, self.valid, self.config)
 
     def best_lr(self) -> float | None:
         """The learning rate that a short trial suggests; None where its loss never falls."""
-        return find_lr(self.network, self.loss, self.train, self.config).suggestion
+        return find_lr(self.learner, self.loss, self.train, self.config).suggestion
 
 
 def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
@@ -86,21 +94,40 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         tensors=tensor_names(data.preprocessors),
         allow_code=allow_code,
     )
+    augment = {name: step for name, step in vary.items() if step is not None}
+    chosen, rows = data.preprocessors, data.rows
+    learner: nn.Module = network
+    if is_fixed(network) and augment:
+        network.notices += (Notice("features-vary", {"name": next(iter(augment))}),)
+    elif is_fixed(network):
+        chosen, rows = _features(network, recipe, data, device)
+        learner = Head(network)
     batches = Batches(
-        data.rows,
+        rows,
         targets,
         data.split.train,
-        data.preprocessors,
+        chosen,
         config.batch_size,
         config.seed,
-        augment={name: step for name, step in vary.items() if step is not None},
+        augment=augment,
         soft=data.target.soft,
         sampling=config.sampling,
         device=device,
         weights=data.weights(),
     )
-    valid = Batches(data.rows, targets, data.split.valid, data.preprocessors, 256, device=device)
-    return Learning(network, config, batches, valid, data, data.target.loss(allow_code))
+    valid = Batches(rows, targets, data.split.valid, chosen, 256, device=device)
+    return Learning(network, learner, config, batches, valid, data, data.target.loss(allow_code))
+
+
+def _features(network: Network, recipe: Recipe, data: Prepared, device: torch.device) -> tuple[Mapping[str, Preprocessor], Mapping[str, Rows]]:
+    """What the frozen body of a network makes of the examples that training and validation see, as an input of its own."""
+    key = f"{recipe.network!r} {recipe.training.seed}"
+    if key not in data.features:
+        used = np.union1d(data.split.train, data.split.valid)
+        batches = Batches(data.rows, None, used, data.preprocessors, 256, device=device)
+        data.features[key] = features_of(network, batches, used, len(data.source), device)
+    features = data.features[key]
+    return {FEATURES: Features(size=features.shape[1])}, {FEATURES: features}
 
 
 def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Epoch]:
@@ -112,7 +139,7 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
     target = learning.data.target
     kind = EVALUATIONS[target.type]
     training = train(
-        learning.network,
+        learning.learner,
         learning.loss,
         learning.train,
         learning.valid,
@@ -165,7 +192,7 @@ def with_fastest_step(plan: Plan, data: Prepared, journal: Journal) -> tuple[Pla
     config = plan.recipe.training
     if is_open(config):
         learner = begin(plan.recipe, data, journal.request.allow_code)
-        trials = tune(learner.network, learner.loss, learner.train, config, cache_home("steps", journal.opened_folder.path)[0])
+        trials = tune(learner.learner, learner.loss, learner.train, config, cache_home("steps", journal.opened_folder.path)[0])
     chosen = next((trial.settings for trial in trials if trial.chosen), {})
     settled = plain(config.model_copy(update=chosen))
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"training": settled}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,8 @@ class Prepared:
     """By input: row number -> the encoded example, what `Preprocessor.encode` gives; nothing for rows that are in no split."""
     weight: str | None = None
     """The column with the weights of the examples."""
+    features: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """(examples, features) by network: what a frozen body made of the rows, kept for all who ask for it again."""
 
     def groups(self, rows: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Those of the target's groups in which each row is counted."""

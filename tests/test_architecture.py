@@ -20,7 +20,7 @@ ROWS = """
     testing
     journal
     finishing
-    preparation | run
+    preparation | run | features
     planning | model | card
     recognition
     recipe

@@ -45,8 +45,12 @@ class Network(nn.Module):
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Encoded inputs by name of the tensor, each (batch, *spec.shape), -> (batch, out_features) in training space."""
+        return self.head(self.features(inputs))  # type: ignore[no-any-return]
+
+    def features(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """As `logits`, up to the head: (batch, features)."""
         prepared = [self._prepared(name, prepare, inputs) for name, prepare in zip(self.input_names, self.prepare, strict=True)]
-        return self.head(self.body(*prepared))  # type: ignore[no-any-return]
+        return self.body(*prepared)  # type: ignore[no-any-return]
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """The inputs in the order of `tensor_names` -> (batch, out_features) in answer space."""

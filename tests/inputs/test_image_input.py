@@ -248,7 +248,7 @@ def test_the_fitted_side_comes_back_from_json():
     assert again == fitted and isinstance(again, ImagePreprocessor)
     assert TypeAdapter(AnyInput).validate_json(settled.model_dump_json()) == settled
     assert json.loads(fitted.model_dump_json())["decoder"].startswith("Pillow ")
-    assert list(INPUTS) == [ImageInput]
+    assert INPUTS[0] is ImageInput
 
 
 def test_a_batch_is_collated():
