@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-PHASES = {"write": ("before", "inside", "after"), "refused": ("before",)}
-"""A write can stop half-way; all else happens or does not. What was refused (a folder that is there) did not happen."""
+PHASES = {"write": ("before", "inside", "after"), "open": ("before",), "refused": ("before",)}
+"""A write can stop half-way; all else happens or does not. An open that happened is not told as an error; what was
+refused (a folder that is there) did not happen."""
 BOTH = ("before", "after")
 NEEDS_ROOM = frozenset({"open", "write", "mkdir"})
 """What a full disk refuses; it still renames and removes."""
