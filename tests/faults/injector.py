@@ -130,8 +130,8 @@ class Injector:
         if isinstance(file, int):
             path = os.path.realpath(f"/proc/self/fd/{file}")
         else:
-            path = os.path.join("" if dir_fd is None else os.path.realpath(f"/proc/self/fd/{dir_fd}"), os.fsdecode(file))
-            path = os.path.abspath(path)
+            start = Path.cwd() if dir_fd is None else Path(os.path.realpath(f"/proc/self/fd/{dir_fd}"))
+            path = os.path.normpath(start / os.fsdecode(file))
         return path if path.startswith(f"{self.folder}{os.sep}") else None
 
 
