@@ -14,7 +14,7 @@ from typing import Any
 
 from flambeau.errors import FlambeauError
 from flambeau.machine import available_threads, processor
-from flambeau.messages import text
+from flambeau.messages import left, text
 from flambeau.version import __version__
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "starlette", "uvicorn")
@@ -60,7 +60,7 @@ def to_text(findings: dict[str, Any]) -> str:
         *((f"[{name}]", _listed(packages)) for name, packages in findings["extras"].items()),
         (text("doctor-trial"), _trial_text(findings["trial"])),
     ]
-    return "\n".join(f"{name:<12} {value}" for name, value in rows)
+    return "\n".join(f"{left(name, 12)} {value}" for name, value in rows)
 
 
 def _listed(packages: dict[str, str | None]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import unicodedata
 from collections.abc import Mapping
 from functools import singledispatchmethod
 from pathlib import Path
@@ -13,7 +12,7 @@ from flambeau.errors import Notice
 from flambeau.evaluation import numerals
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
-from flambeau.messages import printable, text
+from flambeau.messages import left, printable, right, text
 from flambeau.types import Epoch
 
 MARGIN = 7
@@ -62,7 +61,7 @@ class Transcript:
         if self._live:
             share = event.done / max(event.total, 1)
             bar = "█" * round(share * 24)
-            self._progress.write(f"\r{text(event.stage):<12} {bar:<24} {event.done:,}/{event.total:,} ")
+            self._progress.write(f"\r{left(text(event.stage), 12)} {bar:<24} {event.done:,}/{event.total:,} ")
             self._progress.flush()
             self._drawn = True
             if event.done >= event.total:
@@ -129,11 +128,11 @@ class Transcript:
         scores = {name: width for name, width in SCORES.items() if name in event.valid}
         if not self._in_table:
             heads = (("epoch", 6), ("train-loss", 13), ("val-loss", 11), *((f"val-{name}", width) for name, width in scores.items()), ("time", 9))
-            self._say("".join(_right(text(f"column-{name.replace('_', '-')}"), width) for name, width in heads))
+            self._say("".join(right(text(f"column-{name.replace('_', '-')}"), width) for name, width in heads))
             self._in_table = True
-        losses = _right(f"{event.number}", 6) + _right(f"{event.train_loss:.3f}", 13) + _right(f"{event.valid_loss:.3f}", 11)
-        told = "".join(_right(_cell(name, event.valid[name]), width) for name, width in scores.items())
-        row = losses + told + _right(_duration(event.seconds), 9)
+        losses = right(f"{event.number}", 6) + right(f"{event.train_loss:.3f}", 13) + right(f"{event.valid_loss:.3f}", 11)
+        told = "".join(right(_cell(name, event.valid[name]), width) for name, width in scores.items())
+        row = losses + told + right(_duration(event.seconds), 9)
         self._say(row + (f"  <- {text('word-best')}" if event.best else ""))
 
     @_show.register
@@ -196,16 +195,7 @@ def _serving(target: str, precision: str, chosen: Mapping[str, Any]) -> str:
 
 def _margin(key: str) -> str:
     word = text(key) if key.startswith("line-") else key
-    return word + " " * max(MARGIN - _columns(word), 1)
-
-
-def _columns(content: str) -> int:
-    """Columns on a terminal; a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in content)
-
-
-def _right(content: str, width: int) -> str:
-    return " " * max(width - _columns(content), 0) + content
+    return left(word + " ", MARGIN)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

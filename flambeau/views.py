@@ -11,7 +11,7 @@ from typing import Any
 from flambeau import learning
 from flambeau.events import Planned, Show, SplitMade, Surveyed
 from flambeau.journal import survey
-from flambeau.messages import printable, text
+from flambeau.messages import columns, left, printable, right, text
 from flambeau.model import load
 from flambeau.network.build import build
 from flambeau.network.table import Row, layer_table, total
@@ -54,7 +54,7 @@ class LayerTable:
             [printable(row.name), row.output, f"{row.parameters:,}", f"{row.flops:,}", f"{row.memory_bytes:,}"]
             for row in (*self.rows, total(self.rows))
         ]
-        widths = [max(len(line[place]) for line in (heads, *cells)) for place in range(len(heads))]
+        widths = [max(columns(line[place]) for line in (heads, *cells)) for place in range(len(heads))]
         return "\n".join(_line(line, widths) for line in (heads, *cells))
 
 
@@ -98,5 +98,5 @@ def layers_of_plan(request: Request) -> LayerTable:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first = [f"{cell:<{width}}" for cell, width in zip(cells[:2], widths[:2], strict=True)]
-    return "  ".join([*first, *(f"{cell:>{width}}" for cell, width in zip(cells[2:], widths[2:], strict=True))])
+    first = [left(cell, width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
+    return "  ".join([*first, *(right(cell, width) for cell, width in zip(cells[2:], widths[2:], strict=True))])

@@ -13,7 +13,7 @@ from string import Formatter
 import pytest
 
 from flambeau import errors
-from flambeau.messages import LANGUAGES, catalogue, language, printable, text
+from flambeau.messages import LANGUAGES, catalogue, filled, language, printable, text
 
 PACKAGE = Path(__file__).parents[1] / "flambeau"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -99,8 +99,8 @@ def test_every_template_can_be_filled(lang: str) -> None:
         for part, template in parts.items():
             assert template.strip() or part == "what", f"{key}.{part} is empty"
             assert all(name for name in placeholders(template)), f"{key}.{part}: every placeholder has a name"
-            filled = template.format(**{re.split(r"[.\[]", name)[0]: Fact() for name in placeholders(template)})
-            assert "{" not in filled or "{{" in template, f"{key}.{part}"
+            full = filled(template, **{re.split(r"[.\[]", name)[0]: Fact() for name in placeholders(template)})
+            assert "{" not in full or "{{" in template, f"{key}.{part}"
 
 
 class Fact(float):
@@ -114,6 +114,20 @@ class Fact(float):
             return format(1, spec)
         except ValueError:
             return format("x", spec)
+
+
+COUNT = re.compile(r"\{(n|count|total|threads|epochs|classes|recorded|got|found)(:,)?\} [a-z]*[^\Ws]s\b")
+
+
+def test_a_count_knows_one_from_many() -> None:
+    assert filled("{n:, file|files} {x}", n=1, x="y") == "1 file y"
+    assert filled("{n:, file|files}", n=0) == "0 files"
+    assert filled("{n:, file was|files were} left", n=12_345) == "12,345 files were left"
+    assert filled("{n: epoch|epochs}", n="1") == "1 epoch"
+    with pytest.raises(KeyError):
+        filled("{n: epoch|epochs}")
+    loose = [f"{key}: {template}" for key, parts in catalogue("en").items() for template in parts.values() if COUNT.search(template)]
+    assert [line for line in loose if not line.startswith("playground-")] == [], "words behind a count have two forms: {n: file|files}"
 
 
 def test_chinese_is_chinese() -> None:

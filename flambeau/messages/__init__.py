@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+import unicodedata
 from functools import cache
 from importlib.resources import files
 from string import Formatter
+from typing import Any
 
 LANGUAGES = ("en", "zh")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -46,9 +48,44 @@ def text(key: str, part: str = "what", /, **facts: object) -> str:
     names = [name for _, name, _, _ in Formatter().parse(template) if name]
     if part != "what" and any(facts.get(name) in ("", None) for name in names):
         return ""
-    return template.format(**facts)
+    return filled(template, **facts)
+
+
+def filled(template: str, /, **facts: object) -> str:
+    """A template with its {placeholders} filled. ``{n:, file|files}`` is a count with the words that fit it: "1 file", "2,000 files"."""
+    return _COUNTING.vformat(template, (), facts)
+
+
+class _Counting(Formatter):
+    """As str.format, and counts that know one from many."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        form, _, words = format_spec.partition(" ")
+        if "|" not in words:
+            return str(super().format_field(value, format_spec))
+        number = format(value, form)
+        one, many = words.split("|")
+        return f"{number} {one if number == '1' else many}"
+
+
+_COUNTING = _Counting()
 
 
 def printable(value: object) -> str:
     """`value` as text that cannot move a terminal's cursor, colour it, break the line or turn the reading direction."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", str(value))
+
+
+def left(content: str, width: int) -> str:
+    """`content` and blanks behind it up to so many columns of a terminal."""
+    return content + " " * max(width - columns(content), 0)
+
+
+def right(content: str, width: int) -> str:
+    """`content` with blanks in front of it up to so many columns of a terminal."""
+    return " " * max(width - columns(content), 0) + content
+
+
+def columns(content: str) -> int:
+    """Columns on a terminal; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in content)

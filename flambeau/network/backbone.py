@@ -19,7 +19,7 @@ from flambeau.network.chain import inside
 from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, IMAGE, Shape
 from flambeau.network.modules import Chain, Frozen
-from flambeau.network.spec import TimmNetwork
+from flambeau.network.spec import HUB, TimmNetwork
 from flambeau.network.weights import fit_weights, read_weights
 
 _PATH = ("network", "timm")
@@ -76,8 +76,8 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ShapeError("timm-size", path=_PATH, network=spec.name, gets=str(shape), reason=_reason(error)) from error
     with drawing(seed):
-        model = _created(timm, spec, shape, pretrained and spec.weights == "hub")
-    notices = _loaded(spec, model) if pretrained and spec.weights not in (None, "hub") else ()
+        model = _created(timm, spec, shape, pretrained and spec.weights == HUB)
+    notices = _loaded(spec, model) if pretrained and spec.weights not in (None, HUB) else ()
     module = Frozen(model) if spec.freeze else model
     chain = Chain({"0_timm": module}, [Shape(FEATURES, tuple(features.shape[1:]))])
     return Body(chain, features.shape[1], ((chain, spec.lr_scale),), notices=notices)

@@ -54,13 +54,18 @@ class LayerList(Config):
         return layers
 
 
+HUB = "hub"
+"""The word for timm's own pretrained weights, in place of a file."""
+
+
 class TimmNetwork(Config):
     """A model of the timm library (`pip install "flambeau[zoo]"`), its classifier replaced by the head of the task."""
 
     name: str = Field(max_length=200)
     """timm's name of the model: resnet18, convnext_tiny, tf_efficientnet_lite0."""
     weights: str | None = Field(None, max_length=4_096)
-    """null: from scratch; hub: pretrained, downloaded by timm; else the path of a .safetensors file or a torch checkpoint."""
+    """null: from scratch; hub: pretrained, downloaded by timm; else a .safetensors file or a torch checkpoint, its path relative to
+    the recipe's folder."""
     freeze: Annotated[bool, Strict()] = False
     """Train the head alone and leave the model as it is."""
     lr_scale: Small = 1.0

@@ -17,7 +17,7 @@ from flambeau.data.config import DataConfig
 from flambeau.document import Tree, write
 from flambeau.evaluation.config import TestConfig
 from flambeau.inputs.union import AnyInput
-from flambeau.network.spec import NetworkSpec, names_code
+from flambeau.network.spec import HUB, NetworkSpec, TimmNetwork, names_code
 from flambeau.recipe.schema import Schema
 from flambeau.tasks.union import AnyTask
 from flambeau.training.config import TrainingConfig
@@ -55,10 +55,19 @@ class Recipe(Config):
         given = {name: getattr(data, name) for name in LOCATIONS}
         return data.model_copy(update={name: base / path.expanduser() for name, path in given.items() if path is not None})
 
+    @field_validator("network", mode="after")
+    @classmethod
+    def _with_placed_weights(cls, network: Any, info: ValidationInfo) -> Any:
+        """So is a file of weights."""
+        if not isinstance(network, TimmNetwork) or network.weights in (None, HUB):
+            return network
+        base = Path((info.context or {}).get("folder", "")).absolute()
+        return network.model_copy(update={"weights": str(base / Path(str(network.weights)).expanduser())})
+
     @property
     def hash(self) -> str:
         """64 hexadecimal digits that are the same for the same work, wherever its data lies and however it was spelled."""
-        tree = self.model_dump(mode="json", exclude={"data": set(LOCATIONS)})
+        tree = self.without_places().model_dump(mode="json", exclude={"data": set(LOCATIONS)})
         canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -73,8 +82,11 @@ class Recipe(Config):
         return names_code(self.network)
 
     def without_places(self) -> Recipe:
-        """The same work without where its data lies: what may leave this machine."""
-        return self.model_copy(update={"data": self.data.model_copy(update=dict.fromkeys(LOCATIONS))})
+        """The same work without where its data and weights lie: what may leave this machine."""
+        network = self.network
+        if isinstance(network, TimmNetwork) and network.weights is not None:
+            network = network.model_copy(update={"weights": Path(network.weights).name})
+        return self.model_copy(update={"data": self.data.model_copy(update=dict.fromkeys(LOCATIONS)), "network": network})
 
     def to_tree(self) -> dict[str, Tree]:
         """The recipe as plain data, in long form, with every default in it."""

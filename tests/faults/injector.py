@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-PHASES = {"write": ("before", "inside", "after"), "refused": ("before",)}
-"""A write can stop half-way; all else happens or does not. What was refused (a folder that is there) did not happen."""
+PHASES = {"write": ("before", "inside", "after"), "open": ("before",), "refused": ("before",)}
+"""A write can stop half-way; all else happens or does not. An open that happened is not told as an error; what was
+refused (a folder that is there) did not happen."""
 BOTH = ("before", "after")
 NEEDS_ROOM = frozenset({"open", "write", "mkdir"})
 """What a full disk refuses; it still renames and removes."""
@@ -129,8 +130,8 @@ class Injector:
         if isinstance(file, int):
             path = os.path.realpath(f"/proc/self/fd/{file}")
         else:
-            path = os.path.join("" if dir_fd is None else os.path.realpath(f"/proc/self/fd/{dir_fd}"), os.fsdecode(file))
-            path = os.path.abspath(path)
+            start = Path.cwd() if dir_fd is None else Path(os.path.realpath(f"/proc/self/fd/{dir_fd}"))
+            path = os.path.normpath(start / os.fsdecode(file))
         return path if path.startswith(f"{self.folder}{os.sep}") else None
 
 

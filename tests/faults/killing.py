@@ -93,9 +93,9 @@ class Fit:
         command = ["fit", str(self.data), "--recipe", str(self.recipe), "--run", str(root / "run"), "--json"]
         if resume and (root / "run" / "run.json").exists():
             command = ["fit", "--resume", str(root / "run"), "--json"]
-        with (root.parent / f"{root.name}.out").open("w") as out, (root.parent / f"{root.name}.err").open("w") as err:
-            with redirect_stdout(out), redirect_stderr(err):
-                code = cli.run(command)
+        places = [root.parent / f"{root.name}.{name}" for name in ("out", "err")]
+        with places[0].open("w") as out, places[1].open("w") as err, redirect_stdout(out), redirect_stderr(err):
+            code = cli.run(command)
         if code == 0:
             assert fb.load(root / "run", threads=1).labels
         else:

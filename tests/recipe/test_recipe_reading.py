@@ -13,7 +13,7 @@ from flambeau.document import read
 from flambeau.errors import RecipeError
 from flambeau.exporting.exporter import Exporter
 from flambeau.network.combine import LAYERS
-from flambeau.network.spec import PRESETS, read_preset
+from flambeau.network.spec import PRESETS, TimmNetwork, read_preset
 from flambeau.recipe import Recipe, parse, read_recipe
 from flambeau.recipe.recipe import Format
 from flambeau.tasks.classification import Classification
@@ -90,6 +90,23 @@ def test_locations_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytes
         assert read_recipe("deep/r.yaml").data.folder == found
     assert parse({"data": {"table": "a.csv"}}).data.table == tmp_path / "a.csv"
     assert parse({"data": {"folder": "../2024"}}).data.folder == tmp_path / ".." / "2024"
+
+
+def test_weights_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As data is; and where they lie is no part of the work, and does not leave the machine."""
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    kept = {None: None, "hub": "hub", "/w/r.pt": "/w/r.pt", "~/r.pt": str(Path.home() / "r.pt"), "w/r.pt": str(tmp_path / "deep/w/r.pt")}
+    hashes = []
+    for said, found in kept.items():
+        Path("deep/r.yaml").write_text(f"network: {{timm: {{name: resnet18, weights: {said or 'null'}}}}}\n", encoding="utf-8")
+        recipe = read_recipe("deep/r.yaml")
+        assert isinstance(recipe.network, TimmNetwork)
+        assert recipe.network.weights == found
+        assert parse(read(recipe.to_yaml()).tree).network == recipe.network, "what is resolved stays where it is"
+        assert not found or "/" not in recipe.without_places().network.weights  # type: ignore[operator, union-attr]
+        hashes.append(recipe.hash)
+    assert len(set(hashes[2:])) == 1 and len(set(hashes)) == 3
 
 
 def test_the_schema_says_what_is_text() -> None:
