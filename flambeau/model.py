@@ -12,7 +12,7 @@ from flambeau import artifact
 from flambeau.errors import FlambeauError
 from flambeau.messages import text
 from flambeau.runfolder import find_artifact
-from flambeau.types import Prediction
+from flambeau.types import Example, Prediction
 
 log = logging.getLogger("flambeau.serving")
 
@@ -37,6 +37,19 @@ class Model:
     def fields(self) -> tuple[str, ...]:
         """The columns that an example needs."""
         return self.artifact.predictor.fields
+
+    def rows(self, path: Path) -> list[Example]:
+        """A file with rows (CSV, JSON lines, Parquet) -> the examples in it, or the series, as `predict` takes them.
+
+        Raises:
+            DataError: the file cannot be read, or lacks a column.
+        """
+        from flambeau.data.source import read_examples
+        from flambeau.document import read_file
+        from flambeau.recipe import parse
+
+        recipe = parse(read_file(self.path / "recipe.yaml").tree)
+        return read_examples(path, self.fields, recipe.data.series, recipe.task.target if recipe.task else None)
 
     @property
     def test(self) -> Mapping[str, Any]:

@@ -53,6 +53,10 @@ class Words(TypedDict, total=False):
     max_bad: str | float | None
     """Largest share of unusable examples: 0.05 or "5%"."""
     exclude_classes: Sequence[str]
+    id: str | None
+    """Column that names the series of a row, where a row is one time of a series."""
+    time: str | None
+    """Column by which the rows of a series are sorted."""
     exclude: Sequence[str]
     """Columns that are left out."""
     inputs: Sequence[str]
@@ -88,6 +92,7 @@ class Request:
             "training.epochs": words.get("epochs"),
             "data.max_bad": None if max_bad is None else _share(max_bad),
             "data.exclude_classes": list(words.get("exclude_classes", ())) or None,
+            "data.series": {word: words[word] for word in ("id", "time") if words.get(word)} or None,
             "data.exclude_columns": list(words.get("exclude", ())) or None,
         }
         said = tuple(f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in set_to.items() if value is not None)
@@ -143,6 +148,7 @@ def resolve(request: Request) -> Plan:
     target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task else None)
     with placing_errors(document):
         memory = request.data if isinstance(request.data, Mapping) else None
+        recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
         recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
         recipe, notices = _with_inputs(recipe, source, request)
@@ -197,6 +203,15 @@ def _changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     return parse(apply(recipe.to_tree(), settings)) if settings else recipe
 
 
+def _grouped(recipe: Recipe) -> Recipe:
+    """The windows of one series stay together in a split, unless the recipe groups by something else."""
+    series, parts = recipe.data.series, recipe.data.split
+    if series is None or series.window is None or parts.group is not None:
+        return recipe
+    together = parts.model_copy(update={"group": series.id})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"split": together})})
+
+
 def _room(setting: str) -> str | int:
     path: Address = split(setting)[0]
     return path[0]
@@ -230,7 +245,8 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
     sample = [source.examples[row] for row in rows]
     weight = _set(settings, "task.weight") or (recipe.task.weight if recipe.task else None)
-    left_out = (source.target, weight, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
+    identity = recipe.data.series.id if recipe.data.series else None
+    left_out = (source.target, weight, identity, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
     inputs = {**inputs, **recipe.inputs}
     _demand_columns(inputs, source)

@@ -25,13 +25,27 @@ PARAMETERS = {
     "predict": ["path", "inputs", "allow_code"],
     "serve": ["path", "host", "port", "threads", "allow_code", "announce"],
 }
-WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "exclude", "inputs"]
+WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "id", "time", "exclude", "inputs"]
 ATTRIBUTES = {
-    "Model": ["artifact", "fields", "labels", "path", "predict", "test", "try_predict"],
+    "Model": ["artifact", "fields", "labels", "path", "predict", "rows", "test", "try_predict"],
     "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verification"],
 }
 
-WORK = ["data", "--target", "--group", "--input", "--exclude", "--recipe", "--set", "--epochs", "--seed", "--max-bad", "--exclude-class"]
+WORK = [
+    "data",
+    "--target",
+    "--group",
+    "--input",
+    "--id",
+    "--time",
+    "--exclude",
+    "--recipe",
+    "--set",
+    "--epochs",
+    "--seed",
+    "--max-bad",
+    "--exclude-class",
+]
 COMMANDS = {
     "fit": [*WORK, "--run", "--resume", "--refit", "--find-lr", "--force", "--dry-run", "--allow-code", "--json"],
     "check": [*WORK, "--allow-code", "--json"],

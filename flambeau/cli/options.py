@@ -42,6 +42,8 @@ def described(command: Command) -> Command:
             option("--target", metavar="COLUMN"),
             option("--group", metavar="COLUMN"),
             option("--input", "inputs", multiple=True, metavar="NAME:KIND"),
+            option("--id", metavar="COLUMN"),
+            option("--time", metavar="COLUMN"),
             option("--exclude", multiple=True, metavar="COLUMN"),
             option("--recipe", type=click.Path(path_type=Path), metavar="FILE"),
             option("--set", "settings", multiple=True, metavar="PATH=VALUE"),

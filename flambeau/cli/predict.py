@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,9 @@ from flambeau.cli.output import print_json
 from flambeau.errors import FlambeauError
 from flambeau.messages import printable, text
 from flambeau.types import Prediction, Valued
+
+if TYPE_CHECKING:
+    from flambeau.model import Model
 
 
 @click.command("predict", help=text("help-predict"))
@@ -26,7 +29,7 @@ def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bo
 
     loaded = load(model, allow_code=allow_code)
     started = time.perf_counter()
-    named = [pair for path in inputs for pair in _values(path, loaded.fields)]
+    named = [pair for path in inputs for pair in _values(path, loaded)]
     results = loaded.try_predict([value for _, value in named])
     names = [name for name, _ in named]
     milliseconds = (time.perf_counter() - started) * 1000 / len(results)
@@ -43,13 +46,13 @@ def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bo
     return max((result.exit_code for result in results if isinstance(result, FlambeauError)), default=0)
 
 
-def _values(path: Path, fields: Sequence[str]) -> list[tuple[str, object]]:
+def _values(path: Path, model: Model) -> list[tuple[str, object]]:
     """A file -> its name and itself; a file with rows -> a name and an example for each row."""
-    from flambeau.data.source import TABLES, read_examples
+    from flambeau.data.source import TABLES
 
     if path.suffix.casefold() not in TABLES:
         return [(str(path), path)]
-    return [(f"{path}#{number}", example) for number, example in enumerate(read_examples(path, fields), 1)]
+    return [(f"{path}#{number}", example) for number, example in enumerate(model.rows(path), 1)]
 
 
 def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]:

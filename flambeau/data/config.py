@@ -37,6 +37,19 @@ class SplitConfig(Config):
         return self
 
 
+class SeriesConfig(Config):
+    """How a long table, with one row for each time, becomes series."""
+
+    id: str
+    """Column that names the series of a row."""
+    time: str
+    """Column by which the rows of a series are sorted: numbers, or ISO 8601 dates."""
+    window: int | None = Field(None, ge=1, le=10_000_000)
+    """Cut each series into windows of so many times; null takes it whole."""
+    step: int | None = Field(None, ge=1, le=10_000_000)
+    """Times from the start of one window to the next one's; null: windows do not overlap."""
+
+
 class DataConfig(Config):
     """Where the examples are and which of them are used. One of folder, table and arrays, or none if the command line names the data."""
 
@@ -46,6 +59,8 @@ class DataConfig(Config):
     """CSV file with a header, JSON lines (.jsonl) or Parquet; cells that name files are relative to it."""
     arrays: Path | None = None
     """NumPy .npz file: one array for each column (x, y), or for each column and split (x_train, y_train, x_test, y_test)."""
+    series: SeriesConfig | None = None
+    """For a table with one row for each time of a series; null: a row is an example."""
     exclude_classes: tuple[str, ...] = ()
     """Classes that are left out."""
     exclude_columns: tuple[str, ...] = ()

@@ -64,6 +64,8 @@ def find_target(columns: Sequence[str], target: str | None, where: str) -> str:
             raise no_column(target, columns, where)
         return target
     usual = [name for name in columns if name.strip().casefold() in TARGET_NAMES]
+    if len(usual) == 2:  # beside a name that says it, y is a coordinate
+        usual = [name for name in usual if name.strip().casefold() != "y"]
     if len(usual) != 1:
         raise DataError("column-needed", where=where, columns=", ".join(columns), first=columns[-1])
     return usual[0]

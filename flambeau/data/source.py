@@ -9,10 +9,11 @@ from pathlib import Path
 
 from flambeau.data import jsonlines, parquet, table
 from flambeau.data.arrays import read_arrays, read_npz
-from flambeau.data.config import DataConfig
+from flambeau.data.config import DataConfig, SeriesConfig
 from flambeau.data.examples import Source, no_column
 from flambeau.data.folder import is_clutter, not_found, read_folder
 from flambeau.data.jsonlines import read_json_lines
+from flambeau.data.long_table import Windows, gather
 from flambeau.data.parquet import read_parquet
 from flambeau.data.records import Records, as_source, with_files
 from flambeau.data.table import read_table
@@ -92,10 +93,16 @@ def open_source(
         source = read_npz(config.arrays, target, split_column)
     else:
         raise UsageError("data-missing", where="data")
+    if config.series is not None:
+        source = gather(source, config.series.id, config.series.time, _windows(config.series))
     for needed in (target, config.split.group, split_column):
         if needed is not None and needed not in source.columns:
             raise no_column(needed, source.columns, str(source.place or source.name))
     return _without(source, config.exclude_classes)
+
+
+def _windows(series: SeriesConfig) -> Windows | None:
+    return None if series.window is None else Windows(series.window, series.step or series.window)
 
 
 def read_rows(path: Path) -> Records:
@@ -103,13 +110,21 @@ def read_rows(path: Path) -> Records:
     return TABLES.get(path.suffix.casefold(), read_table)(path)
 
 
-def read_examples(path: Path, columns: Sequence[str]) -> list[Example]:
-    """A file with rows -> examples without a target, as a model with these input columns takes them; cells that name files are paths.
+def read_examples(path: Path, columns: Sequence[str], series: SeriesConfig | None = None, target: str | None = None) -> list[Example]:
+    """A file with rows -> examples, as a model with these input columns takes them; cells that name files are paths.
+
+    Args:
+        series: where the model was trained on a long table.
+        target: what was predicted then; it may be in the file, and is not looked at.
 
     Raises:
         DataError: it cannot be read, or lacks one of the columns.
     """
     records = read_rows(path)
+    if series is not None:
+        known = target if target in records.columns else None
+        source = gather(Source(path.stem, records.file, records.columns, records.rows, known), series.id, series.time, _windows(series))
+        return list(source.examples)
     for column in columns:
         if column not in records.columns:
             raise no_column(column, records.columns, str(path))

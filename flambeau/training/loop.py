@@ -49,8 +49,7 @@ def train(
 ) -> Generator[Epoch, None, None]:
     """A network and its data -> the epochs of its training, as they end. At the end the network has the weights that are kept.
 
-    A resumed training gives the epochs before the restart once more, then goes on at the last checkpoint. What it gives and ends with
-    equals an uninterrupted training to the bit, on the same kind of machine.
+    A resumed training gives the epochs before the restart once more, and equals an uninterrupted one to the bit on the same kind of machine.
 
     Args:
         network: has `logits(inputs)` and `activation`; parameters that do not require a gradient stay as they are.

@@ -93,7 +93,7 @@ def test_malformed(tmp_path: Path, content: bytes, code: str, line: int | None) 
 def test_target_by_name_or_by_custom(tmp_path: Path) -> None:
     assert read(tmp_path, "Class,b\n1,2\n").target == "Class"
     assert read(tmp_path, "Class,b\n1,2\n", "b").target == "b"
-    for header in ("a,b", "label,y"):
+    for header in ("a,b", "label,target"):
         with pytest.raises(DataError, match="column-needed") as caught:
             read(tmp_path, f"{header}\n1,2\n")
         assert header.replace(",", ", ") in caught.value.what
