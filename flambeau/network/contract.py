@@ -192,7 +192,9 @@ def _onnx(module: nn.Module, tensors: Sequence[Tensor]) -> bytes:
     names = [f"x{place}" for place in range(len(tensors))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces its own deprecations
-        program = torch.onnx.export(module, tuple(tensors), input_names=names, dynamo=True, dynamic_shapes=tuple(axes for _ in tensors), verbose=False)
+        program = torch.onnx.export(
+            module, tuple(tensors), input_names=names, dynamo=True, dynamic_shapes=tuple(axes for _ in tensors), verbose=False
+        )
     assert program is not None
     proto: bytes = program.model_proto.SerializeToString()
     return proto
