@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from architectures import architectures
+
 from flambeau.network.catalogue import FieldDoc, layer_catalogue
 from flambeau.recipe import json_schema
 from flambeau.training.optimizers import OPTIMIZERS, optimizer_catalogue
@@ -32,6 +34,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "or": " or ",
         "list": "list of ",
         "layer": "layers",
+        "architectures": "Architectures",
+        "architectures-in": "The networks that come with flambeau, each a file of layers: `--set network=NAME` or `network: NAME` takes one, and the "
+        "run's `recipe.resolved.yaml` holds its layers, each of which can be changed. How they are written: [network](network.md).",
         "layers": "Layers",
         "layers-in": "`flambeau layers` lists them, `flambeau layers conv2d` shows one. How they make a network: [network](network.md).",
         "optimizers": "Optimizers",
@@ -59,6 +64,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "or": " 或 ",
         "list": "列表：",
         "layer": "层",
+        "architectures": "网络结构",
+        "architectures-in": "flambeau 自带的网络，每个都是一个由层组成的文件：用 `--set network=名称` 或 `network: 名称` 选用；"
+        "运行目录的 `recipe.resolved.yaml` 中列有它的全部层，均可修改。写法见[网络](network.md)。",
         "layers": "网络层",
         "layers-in": "`flambeau layers` 列出所有层，`flambeau layers conv2d` 显示其中一种。如何组成网络，见[网络](network.md)。",
         "optimizers": "优化器",
@@ -82,6 +90,7 @@ def pages() -> dict[Path, str]:
     for language, words in WORDS.items():
         folder = DOCS / language
         found |= {
+            folder / "architectures.md": _page(words, "architectures", "flambeau show photos --set network=small_resnet", architectures(language)),
             folder / "layers.md": _page(words, "layers", "flambeau layers conv_block", _layers(words)),
             folder / "optimizers.md": _page(words, "optimizers", "flambeau fit photos --set training.optimizer=sgd --dry-run", _optimizers(words)),
             folder / "recipe.md": _page(words, "recipe", "flambeau schema", _recipe(words)),

@@ -22,6 +22,7 @@ from flambeau.journal import Journal
 from flambeau.machine import available_threads
 from flambeau.network.build import Network, build, parameter_groups
 from flambeau.network.table import Row, layer_table, total
+from flambeau.network.vectors import start_embedding
 from flambeau.planning import Plan
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
@@ -94,6 +95,11 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
         tensors=tensor_names(data.preprocessors),
         allow_code=allow_code,
     )
+    for name, chosen_input in data.preprocessors.items():
+        started_with = recipe.inputs[name].starting_vectors(chosen_input)
+        if started_with is not None:
+            start_embedding(network, name, started_with[0])
+            network.notices += (started_with[1],)
     augment = {name: step for name, step in vary.items() if step is not None}
     chosen, rows = data.preprocessors, data.rows
     learner: nn.Module = network

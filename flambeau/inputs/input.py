@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flambeau.config import Config
+from flambeau.errors import Notice
 from flambeau.types import MASK, Array, Example, TensorSpec
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class Input(_Reader, ABC):
     def alike(self, ones: Sequence[Array], others: Sequence[Array]) -> npt.NDArray[np.bool_]:
         """`is_alike` of each pair; likewise."""
         return np.array([self.is_alike(one, other) for one, other in zip(ones, others, strict=True)], np.bool_)
+
+    def starting_vectors(self, fitted: Preprocessor) -> tuple[npt.NDArray[np.float32], Notice] | None:
+        """Pretrained vectors with which an embedding of `fitted`'s ids starts, (ids, features), and what was found; None without any."""
+        return None
 
     def variations(self) -> list[str]:
         """What varies the training examples, a few words each, for the plan."""

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from flambeau import messages
 from flambeau.config import Config
-from flambeau.errors import DataError
+from flambeau.errors import DataError, Notice
 from flambeau.inputs.augment.word_steps import WordStep
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.inputs.words import likeness
@@ -24,7 +24,7 @@ from flambeau.inputs.words.raw import Truncate, raw_text
 from flambeau.inputs.words.recognition import is_text, suited_length
 from flambeau.inputs.words.segmentation import Segment, segmented, segmenter_version
 from flambeau.inputs.words.subwords import Subwords, read_tokenizer, trained
-from flambeau.inputs.words.vectors import VectorReport, read_vectors
+from flambeau.inputs.words.vectors import read_vectors
 from flambeau.inputs.words.vocabulary import Vocabulary, counted, shortened
 from flambeau.types import Array, TensorSpec
 
@@ -230,13 +230,15 @@ class TextInput(Input):
             return read_tokenizer(self.tokenizer)
         return trained(map(as_text, arrays), self.tokenizer, self.vocabulary)
 
-    def starting_vectors(self, fitted: TextPreprocessor, seed: int = 0) -> tuple[npt.NDArray[np.float32], VectorReport] | None:
-        """The rows with which an embedding of `fitted`'s ids starts, (ids, dim) float32, and what was found; None without `vectors`."""
+    def starting_vectors(self, fitted: Preprocessor) -> tuple[npt.NDArray[np.float32], Notice] | None:
+        """As Input.starting_vectors: those of the file `vectors`, for the words of the vocabulary."""
+        assert isinstance(fitted, TextPreprocessor)
         if self.vectors is None or not isinstance(fitted.vocabulary, Vocabulary):
             return None
-        matrix, report = read_vectors(self.vectors, fitted.vocabulary.words, seed)
+        matrix, report = read_vectors(self.vectors, fitted.vocabulary.words)
         buckets = np.zeros((fitted.vocabulary.buckets, report.dim), np.float32)
-        return np.concatenate([matrix, buckets]), report
+        facts: dict[str, object] = {"found": report.found, "words": report.words, "missing": ", ".join(report.missing)}
+        return np.concatenate([matrix, buckets]), Notice("vectors-found", facts)
 
     def fingerprint(self, array: Array) -> int:
         """64 bits that are close (Hamming) for texts that have most of their characters in a row in common."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -189,7 +190,11 @@ def _difference(got: npt.NDArray[np.float32], want: npt.NDArray[np.float32]) -> 
 def _onnx(module: nn.Module, tensors: Sequence[Tensor]) -> bytes:
     axes = dict(enumerate(torch.export.Dim(name, min=1) for name in ("batch", "time")[: len(tensors)]))
     names = [f"x{place}" for place in range(len(tensors))]
-    program = torch.onnx.export(module, tuple(tensors), input_names=names, dynamo=True, dynamic_shapes=tuple(axes for _ in tensors), verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch announces its own deprecations
+        program = torch.onnx.export(
+            module, tuple(tensors), input_names=names, dynamo=True, dynamic_shapes=tuple(axes for _ in tensors), verbose=False
+        )
     assert program is not None
     proto: bytes = program.model_proto.SerializeToString()
     return proto

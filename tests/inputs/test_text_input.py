@@ -152,11 +152,11 @@ def test_vectors_become_the_start_of_an_embedding(tmp_path):
     path.write_text("3 2\nbook 1.5 -2\nunheard 0 0\nfilm 0.25 1e-3\nbook 9 9\n", encoding="utf-8")
     settled = TextInput(vectors=path).resolve(ENGLISH)
     preprocessor = settled.fit([settled.read(text) for text in ENGLISH])
-    matrix, report = settled.starting_vectors(preprocessor)
+    matrix, notice = settled.starting_vectors(preprocessor)
     assert matrix.shape == (preprocessor.spec.categories, 2) and matrix.dtype == np.float32
     place = preprocessor.encode("book film")
     assert matrix[place].tolist() == [[1.5, -2], [0.25, np.float32(1e-3)]] and not matrix[0].any() and matrix[1].any()
-    assert (report.found, report.dim, report.words) == (2, 2, len(preprocessor.vocabulary.words)) and "the" in report.missing
+    assert (notice.facts["found"], notice.facts["words"]) == (2, len(preprocessor.vocabulary.words)) and "the" in str(notice.facts["missing"])
 
 
 @pytest.mark.parametrize(

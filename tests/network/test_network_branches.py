@@ -20,6 +20,7 @@ from flambeau.network.contract import padded_examples
 from flambeau.network.layer import COLUMNS, IDS, IMAGE, Shape
 from flambeau.network.spec import expanded, name_of, names_code, networks_in
 from flambeau.network.table import layer_table, total
+from flambeau.network.vectors import start_embedding
 from flambeau.recipe import parse
 from flambeau.types import TensorSpec
 
@@ -170,3 +171,13 @@ def test_the_choice_for_several_inputs_is_a_branch_for_each(monkeypatch: pytest.
     for lang in ("en", "zh"):
         monkeypatch.setenv("FLAMBEAU_LANG", lang)
         assert "caption text_cnn" in choice.reason
+
+
+def test_vectors_are_the_start_of_the_embedding_of_their_input() -> None:
+    network = made(TREE)
+    vectors = np.random.default_rng(0).normal(size=(30, 128)).astype(np.float32)
+    start_embedding(network, "caption", vectors)
+    assert torch.equal(network.state_dict()["body.branches.1.0_embedding.weight"], torch.from_numpy(vectors))
+    for name, given, code in (("picture", vectors, "vectors-unused"), ("caption", vectors[:, :50], "vectors-width")):
+        with pytest.raises(RecipeError, match=code):
+            start_embedding(network, name, given)
