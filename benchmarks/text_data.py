@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Row = tuple[str, str]
+MOST = 100_000
+"""Characters of a text; a cell of a CSV file has its limits."""
 DOMAINS = {"movieReviewSnippets": "film", "amazonReviewSnippets": "product", "nytEditorialSnippets": "newspaper", "tweets": "tweet"}
 
 
@@ -64,7 +66,7 @@ def write(folder: Path, *names: str) -> list[Path]:
     paths = [folder / f"{name}.csv" for name in names or TABLES]
     for path in paths:
         if not path.exists():
-            rows = list(TABLES[path.stem](folder / "packages"))
+            rows = [(text[:MOST], label) for text, label in TABLES[path.stem](folder / "packages")]
             with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", newline="", encoding="utf-8", delete=False) as file:
                 csv.writer(file).writerows([("text", "label"), *rows])
             Path(file.name).chmod(0o644)

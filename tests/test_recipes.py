@@ -26,6 +26,14 @@ def few_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_photos(tmp_path_factory.mktemp("recipes") / "photos", classes=3, each=20)
 
 
+@pytest.fixture(scope="module")
+def few_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sys.path.insert(0, str(ROOT / "examples" / "texts"))
+    from make_reviews import write_reviews
+
+    return write_reviews(tmp_path_factory.mktemp("recipes") / "reviews.csv")
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_recipe_is_valid_under_the_schema(place: str) -> None:
     schema = json_schema()
@@ -45,13 +53,15 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_recipe_trains(place: str, few_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_trains(place: str, few_photos: Path, few_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if place.startswith("pretrained"):
         _write_weights(tmp_path / "weights" / "resnet18.safetensors")
     said: list[object] = []
-    run = fb.fit(few_photos, recipe=ROOT / "examples" / place, epochs=1, settings=SMALLER, run="run", show=said.append)
-    assert run.test["accuracy"]["n"] == 9
+    of_texts = place.startswith("texts")
+    data, settings = (few_texts, SMALLER[1:]) if of_texts else (few_photos, SMALLER)
+    run = fb.fit(data, recipe=ROOT / "examples" / place, epochs=1, settings=settings, run="run", show=said.append)
+    assert run.test["accuracy"]["n"] == (11 if of_texts else 9)
     assert run.verification is not None and run.verification["passed"]
     assert (tmp_path / "run" / "report.html").is_file()
 

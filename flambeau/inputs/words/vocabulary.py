@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -53,8 +54,11 @@ class Vocabulary(Config):
         if not tokens:
             return np.full(1, UNKNOWN, np.int64)
         known, count = self._ids, len(tokens)
+        singles = np.fromiter(map(known.get, tokens, repeat(UNKNOWN)), np.int64, count)
+        if self.ngrams == 1:
+            return singles
         ids = np.zeros((count, self.ngrams), np.int64)
-        ids[:, 0] = [known.get(token, UNKNOWN) for token in tokens]
+        ids[:, 0] = singles
         for length in range(2, self.ngrams + 1):
             grams = together(tokens, length, self.glue)
             hashed = self.buckets > 0
