@@ -130,12 +130,17 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
         "data": "DataConfig",
         "data.split": "SplitConfig",
         "inputs.NAME": "ImageInput",
-        "task": "Classification",
+        "task (classification)": "Classification",
+        "task (multi_label)": "MultiLabel",
+        "task (regression)": "Regression",
+        "task (ordinal)": "Ordinal",
+        "task.loss.custom": "CustomCode",
         "network": "LayerList",
         "network.initialise": "Initialise",
         "network.timm": "TimmNetwork",
         "network.custom": "CustomNetwork",
         "training": "TrainingConfig",
+        "training.groups": "Pace",
         "test": "TestConfig",
     }
     for place, name in parts.items():

@@ -88,7 +88,7 @@ def own_test_split(run: RunFolder | None, split: str = TEST) -> tuple[list[Examp
 
 def _is_same(example: Example, recipe: Recipe, digest: str) -> bool:
     """Whether an example whose only input is a file is the one that was listed with this SHA-256."""
-    values = [example[name] for name in recipe.inputs]
+    values = [chosen.take(example, name) for name, chosen in recipe.inputs.items()]
     return len(values) != 1 or not isinstance(values[0], Path) or (values[0].is_file() and sha256_of(values[0]) == digest)
 
 

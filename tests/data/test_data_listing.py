@@ -14,7 +14,7 @@ from flambeau.data import listing
 from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
 from flambeau.data.config import DataConfig
-from flambeau.data.examples import Source
+from flambeau.data.examples import Source, class_counts
 from flambeau.data.listing import data_page, split_csv
 from flambeau.data.source import open_source
 from flambeau.data.split import Split, split
@@ -54,9 +54,14 @@ def walked(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], pixels: type) 
     return source, cache, cleaned, split(labels, cleaned.clusters, config.split, rows=cleaned.kept)
 
 
+def counts(source: Source, parts: Split) -> dict[str, dict[str, int]]:
+    splits = {"train": parts.train, "valid": parts.valid, "test": parts.test}
+    return {word: class_counts(source.label(int(row)) for row in rows) for word, rows in splits.items()}
+
+
 def test_page(walked: tuple[Source, Cache, Cleaned, Split]) -> None:
     source, _, cleaned, parts = walked
-    page = data_page(source, cleaned, parts)
+    page = data_page(source, cleaned, parts, counts(source, parts))
     page.encode()
     assert page.startswith("# Data: p\n")
     assert "| class | examples | train | valid | test |" in page
@@ -85,13 +90,13 @@ def test_names_are_shown_as_they_are(name: str) -> None:
 def test_page_in_chinese(walked: tuple[Source, Cache, Cleaned, Split], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAMBEAU_LANG", "zh")
     source, _, cleaned, parts = walked
-    assert "类别" in data_page(source, cleaned, parts)
+    assert "类别" in data_page(source, cleaned, parts, counts(source, parts))
 
 
 def test_long_lists_are_cut(walked: tuple[Source, Cache, Cleaned, Split], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "LONGEST", 1)
     source, _, cleaned, parts = walked
-    assert "... and 2 more" in data_page(source, cleaned, parts)
+    assert "... and 2 more" in data_page(source, cleaned, parts, counts(source, parts))
 
 
 def test_csv(walked: tuple[Source, Cache, Cleaned, Split]) -> None:
@@ -115,4 +120,4 @@ def test_arrays_have_numbers(digits: tuple[np.ndarray, np.ndarray], tmp_path: Pa
     cleaned = clean(source, cache, inputs, config)
     parts = split(source.values("y"), cleaned.clusters, config.split, rows=cleaned.kept)
     assert split_csv(source, cache.facts, parts).splitlines()[1].startswith("#1,0,")
-    assert "# Data: arrays\n\n| class" in data_page(source, cleaned, parts)
+    assert "# Data: arrays\n\n| class" in data_page(source, cleaned, parts, counts(source, parts))

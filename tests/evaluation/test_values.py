@@ -153,7 +153,7 @@ LABELS = ["red", "round", "small"]
 def flagged():
     generator = np.random.default_rng(3)
     truths = (generator.random((300, 3)) < (0.7, 0.3, 0.1)).astype(np.uint8)
-    answers = np.clip(0.6 * truths + 0.5 * generator.random((300, 3)), 0, 1).astype(np.float32)
+    answers = np.clip(0.4 * truths + 0.7 * generator.random((300, 3)), 0, 1).astype(np.float32)
     target = MultiLabel(target="y", names=tuple(LABELS)).fit(truths.tolist())
     return target, answers, truths
 
