@@ -10,7 +10,7 @@ from torch import Tensor
 from flambeau.training.optimizer import Optimizer
 
 
-def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+def load_optimizer(optimizer: Optimizer | torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Lets `optimizer` go on from a `state_dict()` of its kind, whose tensors may be dense copies.
 
     A fused kernel walks a parameter and its state side by side, so each state tensor has to lie in memory like its parameter
