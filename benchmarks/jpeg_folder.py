@@ -6,7 +6,8 @@ The files are pieces of scikit-learn's two photos: each cut out at a random plac
 and contrast, written with quality 90. Both sides give the same thing: batches of 128 standardised float pictures, turned by up to 10
 degrees, shifted by up to a tenth, half of them mirrored. Our first epoch holds everything from the folder on: reading, hashing, looking
 for unreadable, blank and copied files, the split, the statistics, the cache, then the epoch itself. torchvision does its work in two
-workers, and may keep them; of two ways to write its transforms the faster one counts. All take turns, each time in a new process.
+workers, and may keep them; of two ways to write its transforms the faster one counts. Our epochs run on one thread or on all, whichever
+varies a batch sooner in a short trial beforehand. All take turns, each time in a new process.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from measuring import record, spread
@@ -108,14 +110,14 @@ def ours(folder: Path, decode: str) -> Iterator[int]:
     from flambeau.data.config import DataConfig
     from flambeau.data.source import open_source
     from flambeau.data.split import split
-    from flambeau.inputs.augment import pictures as _  # noqa: F401 (imports are not measured)
     from flambeau.inputs.image import ImageInput
     from flambeau.machine import keep_freed_memory
 
-    yield -1
     keep_freed_memory()  # as every training does
-    config = DataConfig.model_validate({"folder": folder, "split": {"train": 0.98, "valid": 0.01, "test": 0.01}})
     augment = [{"rotate": 10}, {"shift": 0.1}, "flip"]
+    choose_threads(ImageInput.model_validate({"size": SIZE, "augment": augment}))
+    yield -1
+    config = DataConfig.model_validate({"folder": folder, "split": {"train": 0.98, "valid": 0.01, "test": 0.01}})
     source = open_source(config)
     image = ImageInput.model_validate({"size": SIZE, "decode": decode, "augment": augment}).resolve(source.values("image")[:256])
     cache = encode(source, {"image": image}, folder)
@@ -130,6 +132,25 @@ def ours(folder: Path, decode: str) -> Iterator[int]:
         with torch.no_grad():
             assert sum(len(prepare(batch.inputs["image"])) for batch in batches.epoch(epoch)) == len(source)
         yield epoch
+
+
+def choose_threads(image: Any) -> None:
+    """One thread or all: what is sooner at varying a batch now."""
+    import torch
+
+    from flambeau.inputs.augment import Draw
+    from flambeau.types import Batch
+
+    vary = image.augmentation(None)
+    batch, draw = Batch({"image": torch.zeros(BATCH, 3, SIZE, SIZE, dtype=torch.uint8)}, None), Draw(0, 0, np.arange(BATCH), lambda targets: targets)
+    times: dict[int, list[float]] = {1: [], torch.get_num_threads(): []}
+    for _ in range(4):
+        for threads, found in times.items():
+            torch.set_num_threads(threads)
+            started = time.perf_counter()
+            vary(batch, draw)
+            found.append(time.perf_counter() - started)
+    torch.set_num_threads(min(times, key=lambda threads: min(times[threads][1:])))
 
 
 def torchvisions(folder: Path, way: str) -> Iterator[int]:
