@@ -249,6 +249,8 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     left_out = (source.target, weight, identity, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
     inputs = {**inputs, **recipe.inputs}
+    if recipe.network == "auto":
+        inputs = {name: chosen.beside_chosen_network() for name, chosen in inputs.items()}
     _demand_columns(inputs, source)
     task = _task(recipe, source, [source.raw(row) for row in rows], settings)
     resolved = _resolved(inputs, sample)

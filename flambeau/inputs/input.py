@@ -64,6 +64,10 @@ class Input(_Reader, ABC):
     def recognises(cls, values: Sequence[object]) -> bool:
         """Whether a column with these values (a sample) is of this modality."""
 
+    def beside_chosen_network(self) -> Self:
+        """The same where the network is chosen for it too: what suits that network is settled here."""
+        return self
+
     @abstractmethod
     def resolve(self, values: Sequence[object]) -> Self:
         """The same input with every open choice made, by looking at `values` (a sample of raw values)."""

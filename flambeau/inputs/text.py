@@ -120,7 +120,8 @@ class TextInput(Input):
     punctuation: Literal["keep", "drop"] = "keep"
     """Whether signs (!, ?, emoji) are words of their own, or left out."""
     ngrams: int | None = Field(None, ge=1, le=3)
-    """2: each pair of words that stand beside each other counts too, 3: each three as well. Left open: 1."""
+    """2: each pair of words that stand beside each other counts too, 3: each three as well. Left open: 2 where the network is chosen
+    as well, but for subwords; 1 in front of a network that looks at the order of words."""
     buckets: int = Field(0, ge=0, le=2**24)
     """Pairs and more share so many ids by their hash; 0: they are in the vocabulary as words are."""
     vocabulary: int = Field(30_000, ge=1, le=2_000_000)
@@ -151,6 +152,10 @@ class TextInput(Input):
     def recognises(cls, values: Sequence[object]) -> bool:
         """Whether nearly all of the values are texts with letters, or paths of text files."""
         return is_text(values)
+
+    def beside_chosen_network(self) -> Self:
+        """With pairs of words, which the network that is chosen for texts does not see by itself."""
+        return self if self.ngrams or self.segment == "subwords" else self.model_copy(update={"ngrams": 2})
 
     def resolve(self, values: Sequence[object]) -> Self:
         """Language, segmentation, case and length settled by the sample; the lists of words read from their files."""

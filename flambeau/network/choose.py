@@ -86,7 +86,7 @@ def _chosen(shape: Shape, num_examples: int) -> tuple[PresetName, str, dict[str,
     if shape.axes == COLUMNS:
         return ("tabular_resnet" if num_examples >= LARGE_TABLE else "mlp"), "chosen-columns", {"columns": shape.concrete[0]}
     if shape.axes == IDS:
-        return "text_cnn", "chosen-text", {"categories": shape.categories}
+        return "fast_text", "chosen-text", {}
     if shape.axes == SEQUENCE and shape.sizes[0] is not None and shape.sizes[0] <= BRIEF:
         return "gru", "chosen-brief", {"time": shape.sizes[0]}
     if shape.axes == SEQUENCE:

@@ -28,6 +28,7 @@ PresetName: TypeAlias = Literal[
     "vit",
     "conv_gru",
     "conv_transformer",
+    "fast_text",
     "text_cnn",
     "rnn",
     "gru",

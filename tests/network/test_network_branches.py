@@ -163,14 +163,14 @@ def test_a_fault_of_the_recipe_has_its_place(tree: dict[str, Any], code: str, pa
 def test_the_choice_for_several_inputs_is_a_branch_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = choose(SPECS, 500, 3)
     assert isinstance(choice.spec, Branches)
-    assert choice.spec.branches == {"picture": "cnn", "caption": "text_cnn", "facts": "mlp"}
+    assert choice.spec.branches == {"picture": "cnn", "caption": "fast_text", "facts": "mlp"}
     network = build(choice.spec, SPECS, {name: Pair() for name in SPECS}, 3, nn.Softmax(-1), 0)
     assert network.eval()(*tensors((3, 5)).values()).shape == (2, 3)
     [group] = parameter_groups(network)
     assert group["lr_scale"] == 1.0
     for lang in ("en", "zh"):
         monkeypatch.setenv("FLAMBEAU_LANG", lang)
-        assert "caption text_cnn" in choice.reason
+        assert "caption fast_text" in choice.reason
 
 
 def test_vectors_are_the_start_of_the_embedding_of_their_input() -> None:

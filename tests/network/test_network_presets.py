@@ -140,7 +140,16 @@ def test_image_presets_work_at_any_size(name: str, size: tuple[int, int, int]) -
 
 
 LEARNERS = [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("vit", 4), ("conv_gru", 4), ("conv_transformer", 4)]
-LEARNERS += [("mlp", 6), ("tabular_resnet", 3), ("rnn", 6), ("gru", 4), ("lstm", 4), ("conv1d_resnet", 2), ("text_cnn", 4), ("transformer", 4)]
+LEARNERS += [
+    ("mlp", 6),
+    ("tabular_resnet", 3),
+    ("rnn", 6),
+    ("gru", 4),
+    ("lstm", 4),
+    ("conv1d_resnet", 2),
+    ("text_cnn", 4),
+    ("transformer", 4),
+]
 
 
 @pytest.mark.parametrize(("name", "epochs"), LEARNERS)
