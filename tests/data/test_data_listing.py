@@ -67,8 +67,8 @@ def test_page(walked: tuple[Source, Cache, Cleaned, Split]) -> None:
     assert "| class | examples | train | valid | test |" in page
     assert "| **total** | 29 |" in page
     assert "| cat/&lt;b&gt;broken.png | image\\-truncated |".replace("image\\-", "image-") in page
-    assert "## Identical examples with different labels (1 sets)" in page
-    assert "## Copies and near-copies (1 sets)" in page
+    assert "## Identical examples with different labels (1 set)" in page
+    assert "## Copies and near-copies (1 set)" in page
     assert "copy in another split: 0" in page
     assert "<" not in page
     assert not any(ord(character) < 32 and character != "\n" for character in page)
