@@ -1,9 +1,15 @@
-"""Muon for whatever has a matrix in it, and two optimizers as one."""
+"""Muon for whatever has a matrix in it, and two optimizers as one.
+
+torch has Muon too, but computes its iterations in bfloat16 on any device: right on a GPU, where a CPU without instructions for it
+spends more time on them than on the convolutions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,20 +19,79 @@ from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_state import load_optimizer
 
 
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic; chosen for a steep slope at 0. Source: Jordan et al., Muon, 2024."""
+LEAST_NORM = 1e-7
+
+
+@dataclass(frozen=True)
+class MuonSettings:
+    """What all matrices share; learning rate and weight decay are in the groups."""
+
+    momentum: float
+    nesterov: bool
+    num_iterations: int
+    scaling: Literal["original", "match_rms_adamw"]
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps along the momentum of each matrix, made orthogonal."""
+
+    def __init__(self, groups: list[dict[str, Any]], settings: MuonSettings) -> None:
+        super().__init__([{**group, "lr": group["initial_lr"]} for group in groups], {"weight_decay": 0.0})
+        self._settings = settings
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step from the gradients as they are."""
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(self._direction(matrix), alpha=-group["lr"] * self._scale(*matrix.shape))
+
+    def _direction(self, matrix: Parameter) -> Tensor:
+        chosen, state = self._settings, self.state[matrix]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(matrix, memory_format=torch.preserve_format)
+        mean = state["momentum_buffer"].lerp_(matrix.grad, 1 - chosen.momentum)
+        ahead = matrix.grad.lerp(mean, chosen.momentum) if chosen.nesterov and matrix.grad is not None else mean
+        return orthogonal(ahead, chosen.num_iterations)
+
+    def _scale(self, rows: int, columns: int) -> float:
+        """How a matrix that is not square scales its step."""
+        return sqrt(max(1, rows / columns)) if self._settings.scaling == "original" else 0.2 * sqrt(max(rows, columns))
+
+
+def orthogonal(matrix: Tensor, num_iterations: int) -> Tensor:
+    """(rows, columns) -> the same with all singular values near 1 (0.5 to 1.5), by Newton-Schulz iterations of degree five.
+
+    In float32 on a CPU, in bfloat16 elsewhere.
+    """
+    a, b, c = COEFFICIENTS
+    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    wide = wide if wide.device.type == "cpu" else wide.bfloat16()
+    wide = wide / wide.norm().clamp(min=LEAST_NORM)
+    for _ in range(num_iterations):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return (wide.T if matrix.shape[0] > matrix.shape[1] else wide).to(matrix.dtype)
+
+
 class MatrixMuon:
-    """torch.optim.Muon over views: a kernel (out, in, height, width) is updated as the matrix (out, the rest).
+    """Muon over views: a kernel (out, in, height, width) is updated as the matrix (out, the rest).
 
     A kernel that lies in memory as channels_last is seen as (out, height x width x in): the same matrix with its columns in
     another order, which changes nothing in exact arithmetic.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
+    def __init__(self, groups: list[dict[str, Any]], settings: MuonSettings) -> None:
         self._pairs: list[tuple[Parameter, Parameter]] = []
-        self._muon = torch.optim.Muon([{**group, "params": [self._view(p) for p in group["params"]]} for group in groups], **options)
+        self._muon = Muon([{**group, "params": [self._view(p) for p in group["params"]]} for group in groups], settings)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """Those of torch's optimizer, over the views."""
+        """Those over the views."""
         return self._muon.param_groups
 
     def step(self, closure: Callable[[], Tensor]) -> object:
@@ -35,7 +100,7 @@ class MatrixMuon:
             loss = closure()
         for parameter, view in self._pairs:
             view.grad = None if parameter.grad is None else _as_matrix(parameter.grad, parameter)
-        self._muon.step()  # type: ignore[no-untyped-call]
+        self._muon.step()
         return loss
 
     def zero_grad(self) -> None:

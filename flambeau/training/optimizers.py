@@ -152,20 +152,14 @@ class Muon(OptimizerConfig):
     """Optimizer of everything that is not a hidden matrix."""
 
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
-        from flambeau.training.muon import Composite, MatrixMuon
+        from flambeau.training.muon import Composite, MatrixMuon, MuonSettings
 
         hidden = [group for group in groups if group.hidden]
         others = [group for group in groups if not group.hidden]
-        options = {
-            "lr": self.lr,
-            "momentum": self.momentum,
-            "nesterov": self.nesterov,
-            "ns_steps": self.num_iterations,
-            "adjust_lr_fn": self.scaling,
-        }
         parts: dict[str, Optimizer] = {}
         if hidden:
-            parts["muon"] = MatrixMuon(torch_groups(hidden, self.lr, self.weight_decay), options)
+            settings = MuonSettings(self.momentum, self.nesterov, self.num_iterations, self.scaling)
+            parts["muon"] = MatrixMuon(torch_groups(hidden, self.lr, self.weight_decay), settings)
         if others:
             parts["rest"] = self.rest.build(others, fused)
         return Composite(parts)

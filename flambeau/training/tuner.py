@@ -247,7 +247,8 @@ class _Track:
     @property
     def _is_spent(self) -> bool:
         """Whether the share of the training that the trial may cost is gone. Before a step was timed there is no telling."""
-        return time.perf_counter() - self._started > SHARE * self._plain.best * self._batches.num_steps * self._open.epochs
+        quickest = min(one.best for one in self._candidates)
+        return time.perf_counter() - self._started > SHARE * quickest * self._batches.num_steps * self._open.epochs
 
     def _candidate(self, settings: Mapping[str, Any]) -> _Candidate:
         one = _Candidate(settings, self._losses(settings), self._device)
