@@ -18,7 +18,6 @@ from torch.nn import Parameter
 from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_state import load_optimizer
 
-
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen for a steep slope at 0. Source: Jordan et al., Muon, 2024."""
 LEAST_NORM = 1e-7

@@ -65,6 +65,7 @@ MOVES = [
     (steps.Shear(degrees=20), (0.95,)),
     (steps.Crop(by=0.5), (0.7, 0.2, 0.9)),
     (steps.Flip(), (0.1,)),
+    (steps.AlternatingFlip(), (0.1,)),
     (steps.VerticalFlip(), (0.1,)),
 ]
 
@@ -115,6 +116,15 @@ def test_flips_alone_are_exact():
     ways = [images, images.flip(3), images.flip(2), images.flip(2, 3)]
     equal = torch.stack([(varied == way).flatten(1).all(1) for way in ways])
     assert equal.any(0).all() and (equal.sum(1) >= 8).all()
+
+
+def test_an_alternating_flip_shows_both_sides_of_each_picture_in_two_epochs():
+    images, rows = pictures(64), range(64)
+    epochs = [vary(["alternating_flip"], images, rows, epoch).inputs["picture"] for epoch in (1, 2, 3)]
+    flipped = [(varied == images.flip(3)).flatten(1).all(1) for varied in epochs]
+    as_they_are = (epochs[0] == images).flatten(1).all(1)
+    assert (flipped[0] ^ as_they_are).all() and 16 <= flipped[0].sum() <= 48
+    assert (flipped[0] ^ flipped[1]).all() and (flipped[0] == flipped[2]).all()
 
 
 def test_nothing_to_move_moves_nothing():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from flambeau.inputs.augment.steps import Crop, Flip, Rotate, Scale, Shear, Shift, Step, VerticalFlip
+from flambeau.inputs.augment.steps import AlternatingFlip, Crop, Flip, Rotate, Scale, Shear, Shift, Step, VerticalFlip
 
 Numbers = npt.NDArray[np.float64]
 Uniform = Callable[[int], Numbers]
@@ -19,7 +19,7 @@ Uniform = Callable[[int], Numbers]
 Change = Callable[[Tensor, slice], Tensor]
 """What was drawn for a whole batch, applied to some of its pictures: (group, channels, height, width) float, and which they are -> the same."""
 
-GEOMETRIC = (Flip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop)
+GEOMETRIC = (Flip, AlternatingFlip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop)
 
 
 def between(uniform: Numbers, low: float, high: float) -> Numbers:
@@ -35,6 +35,8 @@ def affine_map(step: Step, uniform: Uniform, height: int, width: int) -> Numbers
     match step:
         case Flip(probability=probability):
             return _rows(xx=_sign(uniform(0) < probability))
+        case AlternatingFlip():
+            return _rows(xx=_sign(uniform(0) < 0.5))
         case VerticalFlip(probability=probability):
             return _rows(yy=_sign(uniform(0) < probability))
         case Rotate(degrees=degrees):
@@ -70,7 +72,7 @@ def moving(steps: Sequence[Step], uniforms: Sequence[Uniform], height: int, widt
     """All steps in their order, as one bilinear sampling. Beyond the border the outermost pixel is repeated. Flips alone are exact."""
     maps = [affine_map(step, uniform, height, width) for step, uniform in zip(steps, uniforms, strict=True)]
     total = reduce(np.matmul, maps)  # the first step's map is applied last: it leads back to the original
-    apply = _flipped if all(isinstance(step, Flip | VerticalFlip) for step in steps) else _sampled
+    apply = _flipped if all(isinstance(step, Flip | AlternatingFlip | VerticalFlip) for step in steps) else _sampled
     return lambda images, group: apply(images, total[group])
 
 

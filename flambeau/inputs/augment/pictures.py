@@ -13,7 +13,7 @@ from flambeau.inputs.augment.colour import COLOURING, colouring
 from flambeau.inputs.augment.geometry import GEOMETRIC, Change, Numbers, Uniform, moving
 from flambeau.inputs.augment.grain import GRAINY, graining
 from flambeau.inputs.augment.mixing import MIXING, mix
-from flambeau.inputs.augment.steps import Step
+from flambeau.inputs.augment.steps import AlternatingFlip, Step
 from flambeau.types import Batch
 
 STREAMS = 16
@@ -34,7 +34,7 @@ class Pictures:
         with torch.no_grad():
             varied = replace(batch, inputs={name: self._vary(images, draw) for name, images in batch.inputs.items()})
             for place, step in self._of(MIXING):
-                varied = mix(varied, draw, step, _uniform(draw, place))
+                varied = mix(varied, draw, step, _uniform(draw, place, step))
         return varied
 
     def _vary(self, images: Tensor, draw: Draw) -> Tensor:
@@ -52,10 +52,10 @@ class Pictures:
         batch, channels, height, width = images.shape
         stages: list[Change] = []
         if moves := self._of(GEOMETRIC):
-            stages.append(moving([step for _, step in moves], [_uniform(draw, place) for place, _ in moves], height, width))
+            stages.append(moving([step for _, step in moves], [_uniform(draw, place, step) for place, step in moves], height, width))
         if colours := self._of(COLOURING):
-            stages.append(colouring([step for _, step in colours], [_uniform(draw, place) for place, _ in colours], channels, batch))
-        return stages + [graining(step, _uniform(draw, place)) for place, step in self._of(GRAINY)]
+            stages.append(colouring([step for _, step in colours], [_uniform(draw, place, step) for place, step in colours], channels, batch))
+        return stages + [graining(step, _uniform(draw, place, step)) for place, step in self._of(GRAINY)]
 
     def _of(self, kinds: tuple[type[Step], ...]) -> list[tuple[int, Step]]:
         return [(place, step) for place, step in enumerate(self.steps) if isinstance(step, kinds)]
@@ -68,10 +68,15 @@ def _groups(images: Tensor) -> Iterator[slice]:
     return (slice(low, min(low + size, len(images))) for low in range(0, len(images), size))
 
 
-def _uniform(draw: Draw, place: int) -> Uniform:
-    """The draws of the step at this place of the list: no other step sees them."""
+def _uniform(draw: Draw, place: int, step: Step) -> Uniform:
+    """The draws of the step at this place of the list: no other step sees them. Of a step that alternates they are the same in all
+    epochs, but in every other one half a turn further: what was below a half is above it then.
+    """
+    alternates = isinstance(step, AlternatingFlip)
+    drawn = replace(draw, epoch=0) if alternates else draw
 
     def uniform(number: int) -> Numbers:
-        return draw.uniform(STREAMS * place + number)
+        numbers = drawn.uniform(STREAMS * place + number)
+        return (numbers + draw.epoch % 2 / 2) % 1 if alternates else numbers
 
     return uniform

@@ -29,6 +29,16 @@ class Flip(Step):
     """Share of the examples that are flipped."""
 
 
+class AlternatingFlip(Step):
+    """Left and right change places in every other epoch: for half of the examples in the first, for the others in the second, and so
+    on. Two epochs thus show both sides of each, which helps where there are only a few.
+
+    Source: Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024.
+    """
+
+    name: ClassVar[str] = "alternating_flip"
+
+
 class VerticalFlip(Step):
     """Top and bottom change places: for pictures taken from above."""
 
@@ -156,7 +166,7 @@ class Cutmix(Step):
 
 
 STEPS: tuple[type[Step], ...] = (
-    Flip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop, Brightness, Contrast, Colour, Blur, Noise, Erase, Mixup, Cutmix,
+    Flip, AlternatingFlip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop, Brightness, Contrast, Colour, Blur, Noise, Erase, Mixup, Cutmix,
 )  # fmt: skip
 
 AugmentStep: TypeAlias = Annotated[Step, OneOf("step", *STEPS)]
