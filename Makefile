@@ -43,6 +43,7 @@ bench: $(VENV)/.dev  ## the quick benchmarks: ten minutes
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/throughput.py --peers tutorial
 	$(BIN)/python benchmarks/fashion_mnist.py
+	$(BIN)/python benchmarks/jpeg_folder.py
 
 bench-full: $(VENV)/.dev  ## all benchmarks with all peers, which are installed in environments of their own: hours
 	$(BIN)/python benchmarks/start_up.py
@@ -50,7 +51,7 @@ bench-full: $(VENV)/.dev  ## all benchmarks with all peers, which are installed 
 	$(BIN)/python benchmarks/step.py --full
 	$(BIN)/python benchmarks/throughput.py --full
 	$(BIN)/python benchmarks/fashion_mnist.py --full
-	$(BIN)/python benchmarks/jpeg_folder.py
+	$(BIN)/python benchmarks/jpeg_folder.py --full
 
 docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
 	$(BIN)/python docs/make_docs.py

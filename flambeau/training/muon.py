@@ -41,13 +41,16 @@ class Muon(torch.optim.Optimizer):
         self._settings = settings
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step from the gradients as they are."""
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+        """One step, from the gradients as they are or as the closure leaves them."""
+        with torch.enable_grad():
+            loss = closure() if closure else None
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(self._direction(matrix), alpha=-group["lr"] * self._scale(*matrix.shape))
+        return loss
 
     def _direction(self, matrix: Parameter) -> Tensor:
         chosen, state = self._settings, self.state[matrix]
