@@ -81,7 +81,7 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
     missing = write_train(written, name, network, predictor.target, recipe.training, varied, allow_code)
     shutil.copyfile(loaded.path / "weights.safetensors", building / "weights.safetensors")
     if with_data:
-        np.savez(building / DATA, **_data(loaded, model))
+        np.savez(building / DATA, **_data(loaded, model))  # type: ignore[arg-type]  # no array is called allow_pickle
     kinds = ", ".join(f"{column} ({kind})" for column, kind in zip(predictor.inputs, _kinds(loaded), strict=True))
     written.files["README.md"] = templates.README.format(
         name=name,

@@ -98,7 +98,7 @@ class Shaker:
             return [annotation_bare(node) if isinstance(node, ast.Assign | ast.AnnAssign) else node]
         thing = place.things[key[1]]
         is_config = issubclass(thing, Config)
-        members: list[ast.AST] = [base for base in node.bases if not _dropped(place, base)] + list(node.decorator_list)
+        members: list[ast.AST] = [*(base for base in node.bases if not _dropped(place, base)), *node.decorator_list]
         last = False
         for member in node.body:
             if isinstance(member, ast.Expr):
