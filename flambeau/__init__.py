@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flambeau.model import predict as predict
     from flambeau.model import serve as serve
     from flambeau.pipeline import check as check
+    from flambeau.pipeline import eject as eject
     from flambeau.pipeline import export as export
     from flambeau.pipeline import fit as fit
     from flambeau.pipeline import plan as plan
@@ -39,6 +40,7 @@ _HOMES = {
     "Recipe": "recipe",
     "Run": "run",
     "check": "pipeline",
+    "eject": "pipeline",
     "export": "pipeline",
     "fit": "pipeline",
     "load": "model",
@@ -49,7 +51,7 @@ _HOMES = {
     "silent": "events",
     "test": "pipeline",
 }
-__all__ = ["FlambeauError", "Model", "Recipe", "Run", "check", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
+__all__ = ["FlambeauError", "Model", "Recipe", "Run", "check", "eject", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
 
 
 def __getattr__(name: str) -> object:

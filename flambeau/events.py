@@ -147,3 +147,14 @@ class Exported:
     """For lower precision, what the score on the test examples became: a Gate's fields."""
     serving: Mapping[str, object] | None = None
     """Which runner `flambeau serve` will take, and the trial behind it: the fields of serving.json."""
+
+
+@dataclass(frozen=True)
+class Ejected:
+    """A model as plain files, and the proof."""
+
+    path: Path
+    files: tuple[str, ...]
+    num_bytes: int
+    num_checked: int
+    """Examples on which the files gave the same arrays and answers, bit for bit."""

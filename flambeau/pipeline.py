@@ -160,6 +160,25 @@ def export(
     return export_model(Path(model), to, precision, allow_code, show or _standard_error())
 
 
+def eject(
+    model: str | Path, folder: str | Path, *, with_data: bool = False, force: bool = False, allow_code: bool = False, show: Show | None = None
+) -> events.Ejected:
+    """Writes a model as plain PyTorch files (model.py, predict.py, train.py, weights) that import nothing of flambeau, and proves that
+    they answer the same, bit for bit.
+
+    Args:
+        with_data: the encoded training and validation examples too, for train.py.
+        force: replace what is in `folder`.
+
+    Raises:
+        CheckFailed: the files do not answer as the model; nothing is kept.
+    """
+    need("train", "eject")
+    from flambeau.ejecting.eject import eject_model
+
+    return eject_model(Path(model), Path(folder), with_data, force, allow_code, show or _standard_error())
+
+
 def _is_model(path: Path) -> bool:
     from flambeau.artifact import MANIFEST
     from flambeau.runfolder import RunFolder

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from flambeau.errors import Notice
 from flambeau.evaluation import numerals
 from flambeau.evaluation.kinds import EVALUATIONS
-from flambeau.events import Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
+from flambeau.events import Ejected, Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
 from flambeau.messages import left, printable, right, text
 from flambeau.types import Epoch
 
@@ -168,6 +168,11 @@ class Transcript:
         self._result("line-speed", f"{times}   ({text('speed-how')})")
         if event.serving is not None:
             self._result("line-serves", _serving(event.target, event.precision, event.serving))
+
+    @_show.register
+    def _(self, event: Ejected) -> None:
+        self._result("line-ejected", f"{_short(event.path)}  {_bytes(event.num_bytes)}  {', '.join(event.files)}")
+        self._result("line-check", text("ejected-line", n=event.num_checked))
 
     def _line(self, key: str, content: str) -> None:
         self._say(_margin(key) + content)

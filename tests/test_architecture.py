@@ -16,7 +16,7 @@ ROWS = """
     demo | doctor
     pipeline
     views | reporting
-    learning | exports
+    learning | exports | ejecting
     testing
     journal
     finishing

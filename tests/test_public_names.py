@@ -12,7 +12,7 @@ import pytest
 import flambeau
 from flambeau import cli
 
-NAMES = ["FlambeauError", "Model", "Recipe", "Run", "check", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
+NAMES = ["FlambeauError", "Model", "Recipe", "Run", "check", "eject", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
 
 PARAMETERS = {
     "fit": ["data", "recipe", "run", "resume", "refit", "find_lr", "force", "allow_code", "show", "words"],
@@ -21,6 +21,7 @@ PARAMETERS = {
     "show": ["model", "recipe", "allow_code", "words"],
     "test": ["model", "data", "minimum", "maximum", "allow_code", "show"],
     "export": ["model", "to", "precision", "allow_code", "show"],
+    "eject": ["model", "folder", "with_data", "force", "allow_code", "show"],
     "load": ["path", "threads", "allow_code"],
     "predict": ["path", "inputs", "allow_code"],
     "serve": ["path", "host", "port", "threads", "allow_code", "announce"],
@@ -53,6 +54,7 @@ COMMANDS = {
     "test": ["model", "data", "--min", "--max", "--allow-code", "--json"],
     "predict": ["model", "inputs", "--allow-code", "--json"],
     "export": ["model", "--to", "--precision", "--allow-code", "--json"],
+    "eject": ["model", "folder", "--with-data", "--force", "--allow-code", "--json"],
     "serve": ["model", "--host", "--port", "--threads", "--allow-code", "--json"],
     "demo": ["--folder", "--json"],
     "doctor": ["--json"],

@@ -15,7 +15,7 @@ from flambeau.errors import FlambeauError, Interrupted, UsageError
 from flambeau.messages import text
 from flambeau.version import __version__
 
-COMMANDS = ("fit", "check", "show", "test", "predict", "export", "serve", "demo", "doctor", "layers", "schema")
+COMMANDS = ("fit", "check", "show", "test", "predict", "export", "eject", "serve", "demo", "doctor", "layers", "schema")
 """One module of this package each; the order of the help."""
 
 

@@ -1,0 +1,1 @@
+"""A finished model as plain PyTorch files that need nothing of this package."""

@@ -1,0 +1,136 @@
+"""Plain files without flambeau: they have to answer as the model, to the last bit, and from raw files."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+
+import flambeau as fb
+from flambeau.artifact import load
+from flambeau.ejecting import templates
+from flambeau.errors import CheckFailed, UsageError
+from flambeau.exporting.torch import TorchRunner
+from flambeau.predictor import plain
+from flambeau.restoring import restore_network
+
+SHORT = {"epochs": 1, "stop_early": None, "threads": 1}
+
+
+def run_alone(folder: Path, script: str, *arguments: object) -> str:
+    """A script of the folder as a user runs it, on one thread, with nothing of ours on the path."""
+    environment = {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, script, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def in_torch(artifact: Path, values: Sequence[object]) -> list[dict[str, Any]]:
+    """What PyTorch itself answers inside this package, as JSON has it."""
+    predictor = load(artifact).predictor
+    runner = TorchRunner(restore_network(artifact, predictor.inputs, predictor.target, allow_code=False))
+    predictor = replace(predictor, runner=runner)
+    told: list[dict[str, Any]] = json.loads(json.dumps([plain(one) for one in predictor.predict(predictor.as_examples(values))]))
+    return told
+
+
+def answered(folder: Path, *arguments: object) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run_alone(folder, "predict.py", *arguments).splitlines()]
+
+
+def imports(folder: Path) -> set[str]:
+    found = set()
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def test_pictures(finished: Path, few_digits: Path, tmp_path: Path) -> None:
+    ejected = fb.eject(finished, tmp_path / "plain", with_data=True, show=fb.silent)
+    assert ejected.num_checked == 8
+    assert set(ejected.files) >= {"model.py", "predict.py", "train.py", "weights.safetensors", "README.md", "requirements.txt", "data.npz"}
+    assert imports(tmp_path / "plain") == {"model", "torch", "numpy", "PIL", "safetensors"}
+    files = sorted((few_digits / "3").iterdir())[:5]
+    assert answered(tmp_path / "plain", *files) == in_torch(finished / "model.flambeau", files)
+    assert "class " in (tmp_path / "plain/model.py").read_text(encoding="utf-8")
+    assert "validation loss" in run_alone(tmp_path / "plain", "train.py")
+    assert (tmp_path / "plain/weights.new.safetensors").stat().st_size == (tmp_path / "plain/weights.safetensors").stat().st_size
+
+
+def test_a_folder_with_files_is_left_alone(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        fb.eject(finished, tmp_path, show=fb.silent)
+    assert caught.value.code == "eject-folder"
+    fb.eject(finished, tmp_path, force=True, show=fb.silent)
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "model.py").is_file()
+
+
+def test_files_that_answer_otherwise_are_not_kept(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = templates.MODEL.replace("return network.eval()", "network.head.bias.data += 1e-3\n    return network.eval()")
+    monkeypatch.setattr(templates, "MODEL", wrong)
+    with pytest.raises(CheckFailed) as caught:
+        fb.eject(finished, tmp_path / "plain", show=fb.silent)
+    assert (caught.value.code, caught.value.facts["parts"]) == ("eject-differs", "answers")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_with_numbers_and_words(tmp_path: Path) -> None:
+    data = load_diabetes(scaled=False)
+    path = tmp_path / "diabetes.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*data.feature_names, "target"])
+        rows = zip(data.data[:120].tolist(), data.target[:120].tolist(), strict=True)
+        writer.writerows([row[0], "m" if row[1] == 1 else "f", *row[2:], target] for row, target in rows)
+    run = fb.fit(path, recipe={"training": SHORT}, target="target", run=tmp_path / "run", show=fb.silent)
+    fb.eject(run.artifact, tmp_path / "plain", show=fb.silent)
+    with path.open(encoding="utf-8", newline="") as file:
+        examples = list(csv.DictReader(file))[:20]
+    few = tmp_path / "few.csv"
+    with few.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(examples[0]))
+        table.writeheader()
+        table.writerows(examples)
+    assert answered(tmp_path / "plain", few) == in_torch(run.artifact, examples)
+
+
+def test_texts_through_a_recurrent_network(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = {"good": ["good", "lovely", "great"], "bad": ["bad", "awful", "dull"]}
+    rows = []
+    for number in range(80):
+        label = "good" if number % 2 else "bad"
+        chosen = random.choice([*["the", "film", "was", "and", "with", "a", "cast"], *words[label] * 3], size=int(random.integers(4, 12)))
+        rows.append((" ".join(chosen), label))
+    path = tmp_path / "reviews.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    layers = [{"embedding": 8}, {"gru": {"features": 6, "bidirectional": True}}, "last_state"]
+    recipe = {"inputs": {"text": {"type": "text"}}, "network": layers, "training": SHORT}
+    run = fb.fit(path, recipe=recipe, target="label", run=tmp_path / "run", show=fb.silent)
+    fb.eject(run.artifact, tmp_path / "plain", show=fb.silent)
+    values = ["A GREAT film, &amp; lovely!", "dull http://x.org", "ｂａｄ   and awful \u200b", "the cast"]
+    assert answered(tmp_path / "plain", *values) == in_torch(run.artifact, values)
+
+
+def test_the_command(finished: Path, tmp_path: Path, flambeau: Callable[..., Any]) -> None:
+    outcome = flambeau("eject", finished, tmp_path / "plain", "--json")
+    assert outcome.code == 0
+    assert outcome.json["checked"] == 8
+    assert sorted(outcome.json["files"]) == sorted(file.name for file in (tmp_path / "plain").iterdir())
