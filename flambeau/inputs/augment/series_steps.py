@@ -34,8 +34,8 @@ class Warp(Step):
     """Time runs faster here and slower there; beginning and end stay where they are."""
 
     name: ClassVar[str] = "warp"
-    by: float = Field(0.2, ge=0, le=0.9)
-    """0.2: the speed lies between about 0.8 and 1.2."""
+    by: float = Field(0.1, ge=0, le=0.9)
+    """0.1: the speed lies between about 0.9 and 1.1."""
 
 
 class Window(Step):
