@@ -37,7 +37,7 @@ format: $(VENV)/.dev  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev  ## the quick benchmarks: ten minutes
+bench: $(VENV)/.dev  ## the quick benchmarks
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/walk.py --seeds 1
 	$(BIN)/python benchmarks/step.py

@@ -111,7 +111,9 @@ def test_every_chinese_page_has_an_english_one() -> None:
     assert sorted(page.name for page in CHINESE.glob("*.md")) == sorted(page.name for page in ENGLISH.glob("*.md"))
 
 
-@pytest.mark.parametrize("page", [chinese for _, chinese in PAIRS if chinese.name not in ("architectures.md", "layers.md", "optimizers.md", "recipe.md")], ids=str)
+@pytest.mark.parametrize(
+    "page", [chinese for _, chinese in PAIRS if chinese.name not in ("architectures.md", "layers.md", "optimizers.md", "recipe.md")], ids=str
+)
 def test_chinese_prose_has_full_width_punctuation(page: Path) -> None:
     text = re.sub(r"`[^`]*`", "`", prose(page))
     assert not re.findall(r"[\u4e00-\u9fff][,;:!?]|[\u4e00-\u9fff]\.(?!\w)|[,;:!?()][\u4e00-\u9fff]", re.sub(r"\]\([^)]*\)", "]", text))

@@ -85,7 +85,7 @@ def test_contradicting_labels(tmp_path: Path, digits: tuple[np.ndarray, np.ndarr
     x, y = np.concatenate([digits[0][:30], digits[0][:2]]), [*digits[1][:30].tolist(), 0, 9]
     _, found = cleaned(pixels, tmp_path, {"x": x, "y": y})
     assert found.contradictions == ((1, 31),)
-    assert [notice.what for notice in found.notices] == ["1 sets of identical examples have different labels: #2 (1), #32 (9)"]
+    assert [notice.what for notice in found.notices] == ["1 set of identical examples has different labels: #2 (1), #32 (9)"]
     assert len(found.kept) == 32
     dropped = cleaned(pixels, tmp_path, {"x": x, "y": y}, near_duplicates="drop")[1]
     assert dropped.kept.tolist() == [row for row in range(30) if row != 1]

@@ -178,7 +178,7 @@ def test_mistakes_are_addressed(written, where, kind):
 
 def test_the_json_schema_knows_the_shorthands():
     schema = json.dumps(ImageInput.model_json_schema())
-    for word in ('"enum": ["flip", "vertical_flip"', '"rotate": {"anyOf": [', '"enum": ["none", "median"'):
+    for word in ('"enum": ["flip", ', '"rotate": {"anyOf": [', '"enum": ["none", "median"'):
         assert word in schema
 
 
@@ -302,7 +302,7 @@ def test_the_texts_are_complete_in_both_languages():
         }
 
     assert shape("en") == shape("zh")
-    assert all({"what", "fix"} <= set(parts) for parts in shape("en").values())
+    assert all({"what", "fix"} <= set(parts) for key, parts in shape("en").items() if not key.startswith("text-"))  # those are words, not errors
 
 
 def test_mistakes_are_told_in_chinese(monkeypatch):
