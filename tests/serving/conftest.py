@@ -20,6 +20,7 @@ from sklearn.datasets import load_digits
 
 from flambeau.errors import DataError
 from flambeau.inputs.input import Preprocessor
+from flambeau.inputs.pixels import data_url
 from flambeau.predictor import Predictor
 from flambeau.serving.app import create_app
 from flambeau.serving.config import Limits
@@ -51,6 +52,9 @@ class Digit(Preprocessor):
                 return np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BOX))[None]
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
             raise DataError("image-unreadable") from None
+
+    def picture(self, array: Array) -> str:
+        return data_url(array.astype(np.uint8))
 
     def module(self) -> object:  # type: ignore[override]
         raise AssertionError("a server never asks for it")
