@@ -222,7 +222,7 @@ def test_options_are_settings(flambeau: Fit, few_digits: Path, tiny: Path) -> No
         (["--set", "training.epoch=3"], "set-path-unknown", 2),
         (["--set", "training.epochs"], "set-form", 2),
         (["--set", "training.epochs=many"], "recipe-type", 2),
-        (["--set", "inputs.picture.size=8"], "input-column-unknown", 2),
+        (["--set", "inputs.picture={type: image, size: 8}"], "input-column-unknown", 2),
         (["--exclude-class", "cat"], "class-unknown", 3),
         (["--target", "lable"], "column-unknown", 3),
         (["--group", "patient"], "column-unknown", 3),
