@@ -153,11 +153,14 @@ class AttentionPool(OverTime):
 
 
 class LearnedPositions(nn.Module):
-    """A learned vector for each place added: (batch, time, features) -> the same. Places behind the last known one share its vector."""
+    """A learned vector for each place added: (batch, time, features) -> the same. Places behind the last known one share its vector.
+
+    They start as `Waves`: small random vectors are lost beside what they are added to, and a short training never finds the order.
+    """
 
     def __init__(self, places: int, features: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(places, features) * 0.02)
+        self.weight = nn.Parameter(waves(places, _rates(features))[:, :features])
 
     def forward(self, x: Tensor) -> Tensor:
         times = torch.arange(x.shape[1], device=x.device).clamp(max=len(self.weight) - 1)
@@ -171,13 +174,20 @@ class Waves(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        exponents = torch.arange(0, features, 2) / features
-        self.register_buffer("rates", 10_000.0**-exponents, persistent=False)
+        self.register_buffer("rates", _rates(features), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        angles = torch.arange(x.shape[1], device=x.device, dtype=self.rates.dtype).unsqueeze(1) * self.rates
-        waves = torch.stack((angles.sin(), angles.cos()), 2).flatten(1)[:, : x.shape[2]]
-        return x + waves.to(x.dtype)
+        return x + waves(x.shape[1], self.rates)[:, : x.shape[2]].to(x.dtype)
+
+
+def waves(places: int, rates: Tensor) -> Tensor:
+    """Sine and cosine of each place at each rate: (places, 2 * rates)."""
+    angles = torch.arange(places, device=rates.device, dtype=rates.dtype).unsqueeze(1) * rates
+    return torch.stack((angles.sin(), angles.cos()), 2).flatten(1)
+
+
+def _rates(features: int) -> Tensor:
+    return 10_000.0 ** -(torch.arange(0, features, 2) / features)
 
 
 class ClassToken(OverTime):

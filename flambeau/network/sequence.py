@@ -146,7 +146,7 @@ class PositionalEncoding(Layer):
     name: ClassVar[str] = "positional_encoding"
     takes: ClassVar[tuple[Axes, ...]] = (SEQUENCE,)
     kind: Literal["sinusoidal", "learned"] = "sinusoidal"
-    """sinusoidal: sines and cosines of many wavelengths, for any length; learned: a vector for each place."""
+    """sinusoidal: sines and cosines of many wavelengths, for any length; learned: a vector for each place, which starts so."""
     max_length: Width = 1_024
     """Learned vectors where lengths vary; places behind the last one share its vector."""
 

@@ -67,7 +67,7 @@ def test_a_preset_learns_a_few_examples_by_heart(name: str, spec: TensorSpec) ->
     answers = torch.tensor([0, 1, 2, 3, 0, 1])
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
     losses = []
-    for _ in range(12):
+    for _ in range(25):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(network.logits(inputs), answers)
         loss.backward()
@@ -139,16 +139,16 @@ def test_image_presets_work_at_any_size(name: str, size: tuple[int, int, int]) -
     assert network.eval()(torch.rand(1, *size)).shape == (1, 3)
 
 
-LEARNERS = [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("vit", 4), ("conv_gru", 4), ("conv_transformer", 4)]
+LEARNERS = [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("vit", 8), ("conv_gru", 4), ("conv_transformer", 4)]
 LEARNERS += [
     ("mlp", 6),
     ("tabular_resnet", 3),
     ("rnn", 6),
     ("gru", 4),
-    ("lstm", 4),
+    ("lstm", 6),
     ("conv1d_resnet", 2),
-    ("text_cnn", 4),
-    ("transformer", 4),
+    ("text_cnn", 6),
+    ("transformer", 8),
 ]
 
 
@@ -161,11 +161,13 @@ def test_presets_learn_the_digits(name: PresetName, epochs: int) -> None:
     x, y = forms[axes], torch.from_numpy(digits.target)
     network = made(name, TensorSpec(axes, tuple(x.shape[1:]), "float32"), 10)
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, epochs * 28)
     torch.manual_seed(0)
     for chosen in (chosen for _ in range(epochs) for chosen in torch.randperm(1400).split(50)):
         optimizer.zero_grad()
         nn.functional.cross_entropy(network.logits({"x": x[chosen]}), y[chosen]).backward()
         optimizer.step()
+        schedule.step()
     with torch.inference_mode():
         assert float((network.eval()(x[1400:]).argmax(1) == y[1400:]).float().mean()) > 0.85
 
