@@ -57,9 +57,11 @@ def cost_of(name: PresetName, axes: Axes) -> Row:
 
 
 def told(name: PresetName) -> tuple[list[str], list[str]]:
-    """What a preset's file says of itself, and its layers as they stand there."""
+    """What a preset's file says of itself, and its layers as a recipe may say them."""
     lines = (files("flambeau.network") / "presets" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     about = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
     first = about[0].removeprefix(f"{name}: ")
     about[0] = first[0].upper() + first[1:]
-    return about, [line for line in lines if not line.startswith("#")]
+    written = [line for line in lines if not line.startswith("#")]
+    begin = written.index("network:")
+    return about, [*(f"# {line}" for line in written[:begin]), *written[begin:]]

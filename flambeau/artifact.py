@@ -23,19 +23,18 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from flambeau import fitted
 from flambeau.config import Config
 from flambeau.errors import DataError
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.verify import TOLERANCE, largest_difference
 from flambeau.goldens import LISTING, read_goldens
 from flambeau.inputs.input import Preprocessor
-from flambeau.inputs.union import AnyPreprocessor
 from flambeau.members import parsed, read_json, to_json
 from flambeau.predictor import Predictor
 from flambeau.runtimes import RECORD, load_served
 from flambeau.storage import disk_error, sha256_of, sync_folder, write_atomically, writing
 from flambeau.tasks.task import Target
-from flambeau.tasks.union import AnyTarget
 from flambeau.types import Runner
 from flambeau.version import __version__
 
@@ -140,10 +139,9 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
     """
     manifest = verify_files(folder)
     preprocessors = {
-        name: parsed(TypeAdapter(AnyPreprocessor), fields, folder / "preprocessing.json")
-        for name, fields in read_json(folder / "preprocessing.json").items()
+        name: fitted.preprocessor(fields, folder / "preprocessing.json") for name, fields in read_json(folder / "preprocessing.json").items()
     }
-    target = parsed(TypeAdapter(AnyTarget), read_json(folder / "target.json"), folder / "target.json")
+    target = fitted.target(read_json(folder / "target.json"), folder / "target.json")
     signature = read_json(folder / "signature.json")
     parsed(TypeAdapter(_Signature), signature, folder / "signature.json")
     served = load_served(folder, threads) if serving and RECORD in manifest["files"] else None

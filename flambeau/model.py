@@ -44,12 +44,13 @@ class Model:
         Raises:
             DataError: the file cannot be read, or lacks a column.
         """
+        from flambeau.data.config import SeriesConfig
         from flambeau.data.source import read_examples
-        from flambeau.document import read_file
-        from flambeau.recipe import parse
+        from flambeau.document import get, read_file
 
-        recipe = parse(read_file(self.path / "recipe.yaml").tree)
-        return read_examples(path, self.fields, recipe.data.series, recipe.task.target if recipe.task else None)
+        tree = read_file(self.path / "recipe.yaml").tree  # two places of it are wanted: to check the whole would need every layer
+        series, target = get(tree, ("data", "series")), get(tree, ("task", "target"))
+        return read_examples(path, self.fields, SeriesConfig.model_validate(series) if series else None, str(target) if target else None)
 
     @property
     def test(self) -> Mapping[str, Any]:

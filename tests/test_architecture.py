@@ -27,6 +27,7 @@ ROWS = """
     tuning | serving | interop | cluster | transcript | catalogue
     runfolder
     artifact
+    fitted
     restoring | goldens | runtimes
     members
     exporting | explanation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -55,12 +56,14 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_recipe_trains(place: str, few_photos: Path, few_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    recipe = ROOT / "examples" / place
     if place.startswith("pretrained"):
+        recipe = Path(shutil.copy(recipe, tmp_path))
         _write_weights(tmp_path / "weights" / "resnet18.safetensors")
     said: list[object] = []
     of_texts = place.startswith("texts")
     data, settings = (few_texts, SMALLER[1:]) if of_texts else (few_photos, SMALLER)
-    run = fb.fit(data, recipe=ROOT / "examples" / place, epochs=1, settings=settings, run="run", show=said.append)
+    run = fb.fit(data, recipe=recipe, epochs=1, settings=settings, run="run", show=said.append)
     assert run.test["accuracy"]["n"] == (11 if of_texts else 9)
     assert run.verification is not None and run.verification["passed"]
     assert (tmp_path / "run" / "report.html").is_file()

@@ -205,7 +205,7 @@ def _about_a_key(complaint: _Complaint, tree: Tree, schema: Schema) -> RecipeErr
     """A key that is needed and not there, or one whose word decides what the others mean."""
     path = complaint.path
     if complaint.kind in _TAGS:
-        path = (*path, str(complaint.facts.get("discriminator", "")).strip("'"))
+        path = (*path, "type")
         choices = schema.choices(path, {})
         if complaint.kind == "union_tag_invalid":
             word = complaint.facts.get("tag")

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from flambeau.config import Config
 from flambeau.data.config import DataConfig
@@ -109,6 +109,11 @@ class _Published(GenerateJsonSchema):
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
         return {"$schema": self.schema_dialect, **super().generate(schema, mode)}
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """What a function tells apart may suit two members of the schema: then any of them will do."""
+        published = super().tagged_union_schema(schema)
+        return published if "discriminator" in published or "oneOf" not in published else {"anyOf": published["oneOf"]}
 
 
 def json_schema() -> dict[str, Any]:

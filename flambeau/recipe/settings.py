@@ -17,6 +17,10 @@ from flambeau.naming import closest
 from flambeau.recipe.schema import Node, Schema
 
 
+OPEN = "auto"
+"""A `type` that is still to be chosen: a setting of one kind chooses that kind."""
+
+
 def split(setting: str) -> tuple[Path, str]:
     """``path=value`` -> the path and the text of the value.
 
@@ -51,7 +55,7 @@ def _changed(tree: Tree, path: Path, value: Tree, schema: Schema, setting: str) 
     parent: Path = ()
     for step in path:
         node = get(tree, parent)
-        if isinstance(step, int) and isinstance(node, dict) and (only := _only_list(node)):
+        if isinstance(step, int) and isinstance(node, dict) and len(parent) != 1 and (only := _only_list(node)):
             node, parent = node[only], (*parent, only)
         if isinstance(node, list):
             if not isinstance(step, int) or step >= len(node):
@@ -87,10 +91,13 @@ def _kept(node: Tree, parent: Path, step: str | int, tree: Tree, schema: Schema,
     Raises:
         RecipeError: no such key can be there.
     """
-    there = list(node) if isinstance(node, dict) else []
+    there = node if isinstance(node, dict) else {}
+    if there.get("type") == OPEN:
+        there = {key: value for key, value in there.items() if key != "type"}
+        tree = replaced(tree, parent, there)
     for choice in schema.at(parent, tree):
         if isinstance(step, str) and _takes(choice, step):
-            return {key: node[key] for key in there if _takes(choice, key)} if isinstance(node, dict) else {}
+            return {key: value for key, value in there.items() if _takes(choice, key)}
     keys = list(dict.fromkeys([*there, *schema.keys(parent, tree)]))
     near = closest(step, keys)
     name = spell(parent) or text("word-recipe")

@@ -44,7 +44,7 @@ class AutoTask(Task):
 def _kind(said: Any) -> str:
     """Which task is meant: the one that is named; one to be recognised, where only columns are; else classification."""
     if not isinstance(said, Mapping):
-        return str(getattr(said, "type", ""))
+        return str(getattr(said, "type", "auto"))
     return str(said.get("type", "auto" if said.keys() <= AutoTask.model_fields.keys() else "classification"))
 
 

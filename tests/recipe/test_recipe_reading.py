@@ -145,13 +145,13 @@ def test_the_type_stands_first() -> None:
 
 
 def test_exports_are_named_as_the_exporters() -> None:
-    import flambeau.exporting.onnx  # noqa: F401
+    import flambeau.exporting.union  # noqa: F401
 
     assert set(get_args(Format)) == {exporter.name for exporter in Exporter.__subclasses__()}
 
 
 def test_tasks_are_told_apart_by_type() -> None:
-    assert [task.model_fields["type"].default for task in TASKS] == ["classification"]
+    assert [task.model_fields["type"].default for task in TASKS] == ["multi_label", "regression", "ordinal", "classification"]
 
 
 def test_reading_a_recipe_needs_no_torch() -> None:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +26,6 @@ from flambeau.serving.app import create_app
 from flambeau.serving.config import Limits
 from flambeau.serving.protocol import Protocol, ServerConfig
 from flambeau.serving.server import bind, serve
-from flambeau.serving.wire import WIRES
 
 HERE = Path(__file__).parent
 SERVER = """
@@ -428,10 +426,10 @@ def test_work_of_a_client_that_left_is_dropped(make_model, run_server, limits, p
 
 
 def test_a_bug_is_told_to_the_log_alone(model, run_server, limits, pictures, caplog, monkeypatch):
-    def broken(array):
+    def broken(self, array):
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr("flambeau.serving.predict.WIRES", {"image": replace(WIRES["image"], show=broken)})
+    monkeypatch.setattr(type(model.predictor.inputs["image"]), "picture", broken)
     with run_server(model, limits) as url:
         reply = httpx.post(f"{url}/predict?preview=1", content=pictures[0], headers={"content-type": "image/png"})
         assert (reply.status_code, reply.json()["code"]) == (500, "server-bug")

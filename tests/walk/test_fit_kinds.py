@@ -88,11 +88,11 @@ def table(few_digits: Path, tmp_path: Path) -> Path:
 
 def test_a_table_of_pictures(table: Path, tmp_path: Path) -> None:
     shown: list[object] = []
-    run = fb.fit(table, recipe=SMALL, target="digit", group="writer", run=tmp_path / "run", show=shown.append)
-    left_out = next(event for event in shown if isinstance(event, Notice) and event.code == "columns-left-out")
-    assert left_out.facts["columns"] == "part, remark"
-    assert [event.code for event in shown if isinstance(event, Notice)].count("columns-left-out") == 1
-    assert "columns-left-out" in (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
+    run = fb.fit(table, recipe=SMALL, target="digit", group="writer", exclude=["part"], run=tmp_path / "run", show=shown.append)
+    left_out = next(event for event in shown if isinstance(event, Notice) and event.code == "columns-constant")
+    assert left_out.facts["columns"] == "remark"
+    assert [event.code for event in shown if isinstance(event, Notice)].count("columns-constant") == 1
+    assert "columns-constant" in (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
     splits = split_of(run)
     persons = {word: {int(path.split("-")[1].split(".")[0]) % 10 for path, split in splits.items() if split == word} for word in SPLITS}
     assert all(persons.values())
@@ -105,7 +105,7 @@ def test_a_table_of_pictures(table: Path, tmp_path: Path) -> None:
 
 def test_a_split_column(table: Path, tmp_path: Path) -> None:
     recipe = {**SMALL, "data": {"split": {"column": "part"}}}
-    preview = fb.check(table, recipe=recipe, target="digit", show=fb.silent)
+    preview = fb.check(table, recipe=recipe, target="digit", exclude=["writer"], show=fb.silent)
     assert preview.split.how == "split-given"
     assert preview.split.test == 18
     assert preview.split.train + preview.split.valid == 72
@@ -118,7 +118,9 @@ def test_a_table_in_json(flambeau: Callable[..., Any], table: Path) -> None:
     outcome = flambeau("check", table, "--target", "digit", "--json")
     assert outcome.json["recipe"]["task"]["target"] == "digit"
     assert outcome.json["recipe"]["data"]["table"] == str(table)
-    assert "columns-left-out" in outcome.err
+    assert set(outcome.json["recipe"]["inputs"]) == {"picture", "table"}
+    assert set(outcome.json["recipe"]["inputs"]["table"]["columns"]) == {"writer", "part"}
+    assert "columns-constant" in outcome.err
 
 
 def test_an_archive_of_arrays(tmp_path: Path, flambeau: Callable[..., Any]) -> None:
@@ -219,9 +221,9 @@ def test_a_mixture_of_pictures_grey_and_denoised_in_the_graph(mixture: Path, tmp
     assert upright.shape == lying.shape
 
 
-def test_fewer_than_two_inputs_of_a_kind_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "numbers.csv"
-    path.write_text("height,weight,label\n" + "1,2,a\n3,4,b\n" * 10, encoding="utf-8")
+def test_a_table_in_which_nothing_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.csv"
+    path.write_text("height,weight,label\n" + "1,x,a\n1,x,b\n" * 10, encoding="utf-8")
     with pytest.raises(DataError) as caught:
         fb.check(path, show=fb.silent)
     assert caught.value.code == "nothing-recognised"

@@ -102,7 +102,7 @@ def test_export(flambeau: Verb, run_copy: Path, few_digits: Path) -> None:
     outcome = flambeau("export", run_copy, "--to", "onnx", "--json")
     assert outcome.code == 0
     result = outcome.json
-    assert list(result) == ["target", "path", "bytes", "verification", "latency_ms"]
+    assert set(result) >= {"target", "path", "bytes", "verification", "latency_ms"}
     path = Path(result["path"])
     assert path == run_copy / "model.flambeau/exports/model.onnx"
     assert path.stat().st_size == result["bytes"]
@@ -173,7 +173,7 @@ def test_a_wrong_export_is_refused(flambeau: Verb, run_copy: Path, monkeypatch: 
 
     def load(self: Onnx, path: Path, threads: int | None = None) -> Any:
         runner = real(self, path, threads)
-        return Wrong(runner, how) if path.parent.name == "exports" else runner
+        return runner if path.is_relative_to(run_copy) else Wrong(runner, how)  # an export is made aside
 
     monkeypatch.setattr(Onnx, "load", load)
     outcome = flambeau("export", run_copy, "--json")

@@ -56,6 +56,7 @@ class Hiss(Step):
     above: Decibels = 10.0
     """The clip is at least so many decibels above the noise, and at most `below`."""
     below: Decibels = 50.0
+    """The most that the clip is above it."""
 
 
 class TimeMask(Step):

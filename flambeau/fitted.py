@@ -1,0 +1,62 @@
+"""The fitted side of a modality or task by the word that an artifact stores: only the one that is needed is imported, as a process
+that answers one question should not wait for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from flambeau.errors import DataError
+from flambeau.inputs.input import Preprocessor
+from flambeau.members import parsed
+from flambeau.messages import printable
+from flambeau.tasks.task import Target
+
+PREPROCESSORS = {
+    "image": "flambeau.inputs.image:ImagePreprocessor",
+    "audio": "flambeau.inputs.audio:AudioPreprocessor",
+    "sequence": "flambeau.inputs.sequence:SequencePreprocessor",
+    "table": "flambeau.inputs.table:TablePreprocessor",
+    "text": "flambeau.inputs.text:TextPreprocessor",
+}
+TARGETS = {
+    "classification": "flambeau.tasks.classification:ClassTarget",
+    "multi_label": "flambeau.tasks.multi_label:LabelsTarget",
+    "regression": "flambeau.tasks.regression:ValuesTarget",
+    "ordinal": "flambeau.tasks.ordinal:OrdinalTarget",
+}
+
+
+def preprocessor(fields: Any, file: Path) -> Preprocessor:
+    """What an artifact stores of one input -> its preprocessor.
+
+    Raises:
+        DataError: it is none that this program knows, or damaged.
+    """
+    found = _read(PREPROCESSORS, fields, file)
+    assert isinstance(found, Preprocessor)
+    return found
+
+
+def target(fields: Any, file: Path) -> Target:
+    """What an artifact stores of its task -> the target.
+
+    Raises:
+        DataError: it is none that this program knows, or damaged.
+    """
+    found = _read(TARGETS, fields, file)
+    assert isinstance(found, Target)
+    return found
+
+
+def _read(known: Mapping[str, str], fields: Any, file: Path) -> object:
+    kind = fields.get("type") if isinstance(fields, Mapping) else None
+    if not isinstance(kind, str) or kind not in known:
+        raise DataError("artifact-member", where=str(file), reason=f"type: {printable(str(kind)[:60])}")
+    module, name = known[kind].split(":")
+    return parsed(TypeAdapter(getattr(import_module(module), name)), fields, file)
