@@ -95,7 +95,7 @@ def written(value: Named | str) -> dict[str, object] | str:
 
 
 def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-    whole = handler(kind.__pydantic_core_schema__)
+    whole = kind.__get_pydantic_json_schema__(kind.__pydantic_core_schema__, handler)
     first = kind.first_field()
     forms = [whole] if first is None else [whole, handler.resolve_ref_schema(whole)["properties"][first]]
     return {"type": "object", "properties": {kind.name: {"anyOf": forms}}, "required": [kind.name], "additionalProperties": False}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from flambeau.docstrings import Documented
 
-class Config(BaseModel):
+
+class Config(Documented, BaseModel):
     """A frozen piece of a recipe. Unknown keys are refused; numbers and booleans are never made from strings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, use_attribute_docstrings=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False, validate_default=True, defer_build=True)

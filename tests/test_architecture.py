@@ -39,7 +39,8 @@ ROWS = """
     document | storage | extras | events
     types | errors
     choice
-    config | messages | randomness | naming | machine
+    config
+    docstrings | messages | randomness | naming | machine
     version
     __init__
 """

@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flambeau.errors import FlambeauError
-from flambeau.events import Show
+
+if TYPE_CHECKING:
+    from flambeau.events import Show
 
 
 def use_utf8() -> None:

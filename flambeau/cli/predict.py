@@ -48,9 +48,9 @@ def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bo
 
 def _values(path: Path, model: Model) -> list[tuple[str, object]]:
     """A file -> its name and itself; a file with rows -> a name and an example for each row."""
-    from flambeau.data.source import TABLES
+    from flambeau.data.endings import ROWS
 
-    if path.suffix.casefold() not in TABLES:
+    if path.suffix.casefold() not in ROWS:
         return [(str(path), path)]
     return [(f"{path}#{number}", example) for number, example in enumerate(model.rows(path), 1)]
 

@@ -13,8 +13,6 @@ from flambeau.data.records import Records
 from flambeau.data.table import MAX_COLUMNS, MAX_LINE
 from flambeau.errors import DataError
 
-ENDINGS = (".jsonl", ".ndjson")
-
 
 def read_json_lines(path: Path) -> Records:
     """JSON lines -> rows of numbers, texts, booleans and lists; a key that a line lacks is None there.

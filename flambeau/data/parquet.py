@@ -11,8 +11,6 @@ from flambeau.data.folder import not_found
 from flambeau.data.records import Records
 from flambeau.errors import DataError, ExtraMissing
 
-ENDINGS = (".parquet", ".pq", ".arrow", ".feather")
-
 
 def read_parquet(path: Path) -> Records:
     """A Parquet, Arrow or Feather file -> its rows as plain Python values.

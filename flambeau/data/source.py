@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flambeau.data import jsonlines, parquet, table
+from flambeau.data import endings
 from flambeau.data.arrays import read_arrays, read_npz
 from flambeau.data.config import DataConfig, SeriesConfig
 from flambeau.data.examples import Source, no_column
@@ -26,9 +26,9 @@ from flambeau.types import Example
 __all__ = ["Source", "open_data", "open_source", "read_examples"]
 
 TABLES: Mapping[str, Callable[[Path], Records]] = {
-    **dict.fromkeys(table.ENDINGS, read_table),
-    **dict.fromkeys(jsonlines.ENDINGS, read_json_lines),
-    **dict.fromkeys(parquet.ENDINGS, read_parquet),
+    **dict.fromkeys(endings.TABLE, read_table),
+    **dict.fromkeys(endings.JSON_LINES, read_json_lines),
+    **dict.fromkeys(endings.PARQUET, read_parquet),
 }
 """The ending of a file with rows -> what reads it."""
 

@@ -14,7 +14,6 @@ from flambeau.data.folder import not_found
 from flambeau.data.records import Records
 from flambeau.errors import DataError
 
-ENDINGS = (".csv", ".tsv", ".tab")
 DELIMITERS = ",;\t|"
 MAX_LINE = 1 << 24
 """Characters in one line."""

@@ -31,12 +31,26 @@ def language() -> str:
 @cache
 def catalogue(lang: str) -> dict[str, dict[str, str]]:
     """All texts of one language: key -> part -> template."""
-    folder = files(__package__) / lang
-    texts: dict[str, dict[str, str]] = {}
-    for file in sorted(folder.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            texts.update(tomllib.loads(file.read_text(encoding="utf-8")))
-    return texts
+    return {key: parts for room in _rooms(lang) for key, parts in _room(lang, room).items()}
+
+
+@cache
+def _rooms(lang: str) -> list[str]:
+    return sorted(file.name for file in (files(__package__) / lang).iterdir() if file.name.endswith(".toml"))
+
+
+@cache
+def _room(lang: str, name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads((files(__package__) / lang / name).read_text(encoding="utf-8"))
+
+
+def _parts(key: str) -> dict[str, str]:
+    """The texts of one key; rooms are read until it is found."""
+    lang = language()
+    for name in _rooms(lang):
+        if key in _room(lang, name):
+            return _room(lang, name)[key]
+    raise KeyError(key)
 
 
 def text(key: str, part: str = "what", /, **facts: object) -> str:
@@ -44,7 +58,7 @@ def text(key: str, part: str = "what", /, **facts: object) -> str:
 
     A "why" or a "fix" about something that is not known (a fact that is "" or None) is left out: "".
     """
-    template = catalogue(language())[key].get(part, "")
+    template = _parts(key).get(part, "")
     names = [name for _, name, _, _ in Formatter().parse(template) if name]
     if part != "what" and any(facts.get(name) in ("", None) for name in names):
         return ""

@@ -16,6 +16,7 @@ import pydantic.dataclasses
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
 from flambeau.choice import problem
+from flambeau.docstrings import Documented
 from flambeau.types import TensorSpec
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Shape:
         return " x ".join(f"{axis} {'?' if size is None else size}" for axis, size in zip(self.axes, self.sizes, strict=True))
 
 
-class Layer(ABC):
+class Layer(Documented, ABC):
     """A node of a network spec: what it takes, what it gives, and the module that does it."""
 
     name: ClassVar[str]
@@ -103,7 +104,7 @@ class Layer(ABC):
 
 
 LayerT = TypeVar("LayerT", bound=Layer)
-_CONFIG = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 @dataclass_transform(frozen_default=True)

@@ -16,7 +16,6 @@ from flambeau.messages import text
 from flambeau.naming import closest
 from flambeau.recipe.schema import Node, Schema
 
-
 OPEN = "auto"
 """A `type` that is still to be chosen: a setting of one kind chooses that kind."""
 

@@ -111,7 +111,7 @@ def test_export(flambeau: Verb, run_copy: Path, few_digits: Path) -> None:
     assert set(result["latency_ms"]) == {"pytorch", "onnxruntime"}
     assert all(milliseconds > 0 for milliseconds in result["latency_ms"].values())
     proofs = json.loads((run_copy / "model.flambeau/verification.json").read_bytes())
-    assert proofs["onnx"] == result["verification"]
+    assert result["verification"].items() <= proofs["onnx"].items()
     picture = next(few_digits.rglob("*.png"))
     model = fb.load(run_copy)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
