@@ -59,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     use_utf8()
     # threads that wait for each other sleep instead of spinning: with a busy neighbour, a step of training takes half the time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy multiplies nothing large here, and the threads of its OpenBLAS take a tenth of a CPU second to start
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
