@@ -25,8 +25,8 @@ NEEDS = {
     "fastai": (
         # its declared upper bound of torch is older than ours, so its own packages come without theirs
         [
-            ["--no-deps", "fastai", "fastcore", "fastdownload", "fastprogress", "fasttransform", "plum-dispatch", "beartype"],
-            ["pandas", "matplotlib", "requests", "cloudpickle", "packaging", "pyyaml", "pillow", "scikit-learn"],
+            ["--no-deps", "fastai", "fastcore", "fastdownload", "fastprogress", "fasttransform", "plum-dispatch<2.10", "beartype"],
+            ["pandas", "matplotlib", "requests", "cloudpickle", "packaging", "pyyaml", "pillow", "scikit-learn", "python-fasthtml"],
         ],
         "from fastai.vision.all import Learner",
         True,

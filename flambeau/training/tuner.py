@@ -160,6 +160,7 @@ class _Track:
         """All that were timed, in the order in which they were made."""
         best = self._plain = self._candidate(self._plainly())
         self._plain.step()  # builds kernels; not counted
+        self._take_turns(self._plain)  # from here on it is known what the budget is
         best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
             best = self._race(best, [{"fused": False}])
@@ -184,7 +185,7 @@ class _Track:
 
     def _kernels(self) -> list[dict[str, Any]]:
         """Each precision with each memory format, as far as they are open, but the plain pair."""
-        precisions = ("fp32", "bf16") if self._open.precision == "auto" else (self._base.precision,)
+        precisions = ("fp32", *(["bf16"] if _may_halve(self._device) else [])) if self._open.precision == "auto" else (self._base.precision,)
         formats = ("contiguous", "channels_last") if self._open.memory_format == "auto" else (self._base.memory_format,)
         ways = [{"precision": precision, "memory_format": memory_format} for precision in precisions for memory_format in formats]
         return ways[1:]
@@ -246,7 +247,7 @@ class _Track:
 
     @property
     def _is_spent(self) -> bool:
-        """Whether the share of the training that the trial may cost is gone. Before a step was timed there is no telling."""
+        """Whether the share of the training that the trial may cost is gone."""
         quickest = min(one.best for one in self._candidates)
         return time.perf_counter() - self._started > SHARE * quickest * self._batches.num_steps * self._open.epochs
 
@@ -271,6 +272,11 @@ class _Track:
             for step in learner.steps():
                 yield step.loss
             learner.position = Position(learner.position.epoch + 1, 0)
+
+
+def _may_halve(device: torch.device) -> bool:
+    """Whether bf16 can be worth a trial: without AVX-512 a processor takes it apart, and one step costs as much as thirty."""
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2"
 
 
 def _is_faster(seconds: Sequence[float], others: Sequence[float]) -> bool:

@@ -17,6 +17,19 @@ from flambeau.training.tuner import Trial, plain, tune
 LONG = 1000
 
 
+@pytest.fixture(autouse=True)
+def with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choices are the same on every machine."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
+
+def test_bf16_is_not_tried_where_the_processor_has_none(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    tried = trials(digits, small_net(), tmp_path, epochs=50 * LONG, compile=False)
+    assert {trial.precision for trial in tried} == {"fp32"}
+    assert {trial.memory_format for trial in tried} == {"contiguous", "channels_last"}
+
+
 def config(**settings: Any) -> TrainingConfig:
     return TrainingConfig(**{"epochs": LONG, "threads": 1, **settings})
 
