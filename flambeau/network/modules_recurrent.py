@@ -30,6 +30,8 @@ class Recurrent(OverTime):
 
     def forward(self, x: Flow) -> Flow:
         values, mask = parts(x)
+        if values.is_meta:
+            return flow(without_memory(self.rnn, values), mask)
         return flow(in_onnx(self.rnn, values) if torch.onnx.is_in_onnx_export() else self.rnn(values)[0], mask)
 
 
@@ -50,6 +52,17 @@ class BothWays(OverTime):
         return flow(values, mask)
 
 
+def without_memory(rnn: nn.RNNBase, values: Tensor) -> Tensor:
+    """What `rnn` gives for tensors that have no memory, with the products of all times at once: as many operations, counted in no time."""
+    for layer in range(rnn.num_layers):
+        states = values.new_empty(*values.shape[:2], rnn.hidden_size)
+        suffixes = _suffixes(rnn, layer)
+        for suffix in suffixes:
+            _ = values @ getattr(rnn, f"weight_ih{suffix}").T, states @ getattr(rnn, f"weight_hh{suffix}").T
+        values = torch.cat([states] * len(suffixes), 2)
+    return values
+
+
 def in_onnx(rnn: nn.RNNBase, values: Tensor) -> Tensor:
     """What `rnn` gives for (batch, time, features), as ONNX operators: torch's own export unrolls it to the length of the example."""
     for layer in range(rnn.num_layers):
@@ -58,7 +71,7 @@ def in_onnx(rnn: nn.RNNBase, values: Tensor) -> Tensor:
 
 
 def _layer(rnn: nn.RNNBase, layer: int, values: Tensor) -> Tensor:
-    suffixes = [f"_l{layer}", f"_l{layer}_reverse"][: 2 if rnn.bidirectional else 1]
+    suffixes = _suffixes(rnn, layer)
     weights = [torch.stack([_ordered(rnn, f"weight_{kind}{suffix}") for suffix in suffixes]) for kind in ("ih", "hh")]
     bias = torch.stack([torch.cat([_ordered(rnn, f"bias_{kind}{suffix}") for kind in ("ih", "hh")]) for suffix in suffixes])
     attributes = dict(_ATTRIBUTES[rnn.mode])
@@ -74,6 +87,11 @@ def _layer(rnn: nn.RNNBase, layer: int, values: Tensor) -> Tensor:
         version=14,
     )
     return result.permute(2, 0, 1, 3).flatten(2)
+
+
+def _suffixes(rnn: nn.RNNBase, layer: int) -> list[str]:
+    """Of the names of a layer's weights, one for each direction."""
+    return [f"_l{layer}", f"_l{layer}_reverse"][: 2 if rnn.bidirectional else 1]
 
 
 def _ordered(rnn: nn.RNNBase, name: str) -> Tensor:
