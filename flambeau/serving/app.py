@@ -15,6 +15,7 @@ from flambeau.serving import inference, openapi, problems
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
 from flambeau.serving.exchange import ClientLeft, Intake, Message, Receive, Reply, Request, Send
+from flambeau.serving.fields import fields_of
 from flambeau.serving.metrics import MEDIA, UNKNOWN_ROUTE, Metrics
 from flambeau.serving.model import ServedModel
 from flambeau.serving.pages import Pages
@@ -92,7 +93,7 @@ class App:
         predict = Predict(model, self._batcher, self._intake, limits)
         infer = inference.Infer(model, self._batcher, self._intake, limits)
         bounds = limits.model_dump(include={"max_body_bytes", "max_items"})
-        about = {**model.signature, "name": model.name, "runtime": model.runtime, "limits": bounds}
+        about = {**model.signature, "name": model.name, "runtime": model.runtime, "fields": fields_of(model.predictor.inputs), "limits": bounds}
         documents = {
             "/model": about,
             "/openapi.json": openapi.document(model, limits),

@@ -12,7 +12,7 @@ import pytest
 
 import flambeau.serving
 from flambeau.messages import catalogue
-from flambeau.serving.wire import WIRES, octets_from_base64
+from flambeau.serving.wire import CELLS, WIRES, octets_from_base64
 
 FOLDER = Path(flambeau.serving.__file__).parent / "playground"
 FILES = sorted(FOLDER.iterdir())
@@ -37,16 +37,15 @@ def test_pages_are_small_and_bring_everything_along():
 
 
 def test_every_word_of_the_pages_is_in_both_catalogues():
-    used = (
-        set(re.findall(r'data-word(?:"?[=:] ?)"([a-z-]+)"', SCRIPTS))
-        | set(re.findall(r'\bword\("([a-z-]+)"', SCRIPTS))
-        | {"decode", "queue", "model"}
-    )
-    used |= set(re.findall(r'note: "([a-z-]+)"', SCRIPTS))
+    used = set(re.findall(r'data-(?:word|label|hint)(?:"?[=:] ?)"([a-z0-9-]+)"', SCRIPTS)) | {"decode", "queue", "model"}
+    used |= set(re.findall(r'\b(?:word|press|unfold|figure|withDevice)\("([a-z0-9-]+)"', SCRIPTS))
+    used |= set(re.findall(r'\bsaid\("\w+", "([a-z0-9-]+)"', SCRIPTS))
+    used |= set(re.findall(r'\b(?:note|title|hint): "([a-z0-9-]+)"', SCRIPTS))
+    assert len(used) > 50
     for language in ("en", "zh"):
         known = {key.removeprefix("playground-") for key in catalogue(language) if key.startswith("playground-")}
         assert used <= known
-        assert known - used <= {"show-fewer", "copied"}  # set by scripts in another way
+        assert known <= used | set(re.findall(r'"([a-z0-9-]+)"', SCRIPTS))  # also those that a script chooses between
 
 
 def test_both_languages_have_the_same_keys_and_facts():
@@ -59,8 +58,19 @@ def test_both_languages_have_the_same_keys_and_facts():
             assert set(re.findall(r"\{(\w+)", text)) == set(re.findall(r"\{(\w+)", chinese[key][part]))
 
 
-def test_every_widget_has_a_wire_and_the_reverse():
-    assert set(re.findall(r"^\s*(\w+): \{ mount:", SCRIPTS.replace("widgets = { ", "widgets = {\n"), re.MULTILINE)) == set(WIRES)
+def test_every_wire_has_a_widget_and_the_reverse():
+    """What the widgets can do is seen in a browser, by `test_playground`."""
+    [widgets] = re.findall(r"export const widgets = \{ ([\w, ]+) \};", SCRIPTS)
+    assert sorted(widgets.split(", ")) == sorted(WIRES)
+    for name in WIRES:
+        [members] = re.findall(rf"^export const {name} = \{{\n(.*?)^\}};", SCRIPTS, re.MULTILINE | re.DOTALL)
+        assert set(re.findall(r"^  (\w+):", members, re.MULTILINE)) == {"mount", "control", "original", "seen", "note"}
+
+
+def test_every_kind_of_cell_has_a_control_and_the_reverse():
+    [cells] = re.findall(r"^const cells = \{\n(.*?)^\};", SCRIPTS, re.MULTILINE | re.DOTALL)
+    assert sorted(re.findall(r"^  (\w+): \(", cells, re.MULTILINE)) == sorted(CELLS)
+    assert not set(CELLS) & set(WIRES)
 
 
 def test_pages_come_in_the_language_of_the_browser(client):
@@ -74,6 +84,7 @@ def test_pages_come_in_the_language_of_the_browser(client):
 def test_model_tells_what_it_takes_and_how_good_it_is(client, limits):
     about = client.get("/model").json()
     assert about["name"] == "digits" and about["inputs"] == {"image": {"type": "image"}}
+    assert about["fields"] == {"image": {"kind": "image"}}
     assert about["test"]["accuracy"]["n"] == 450
     assert about["limits"] == {"max_body_bytes": limits.max_body_bytes, "max_items": 64}
 

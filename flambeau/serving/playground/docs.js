@@ -1,9 +1,11 @@
 // The API reference: /openapi.json as a page.
-import { element } from "/widgets.js";
+import { element } from "/base.js";
+import { curl, requestOf } from "/code.js";
 
 const find = (id) => document.getElementById(id);
 const [request, answer] = [...find("terms").content.children].map((term) => term.textContent);
-const api = await (await fetch("/openapi.json")).json();
+const get = async (path) => (await fetch(path)).json();
+const [api, { fields }] = await Promise.all([get("/openapi.json"), get("/model")]);
 const resolved = (node) => (node?.$ref ? node.$ref.slice(2).split("/").reduce((place, name) => place[name], api) : node);
 
 // A schema as a value of that form would look: {"label": "cat" | "dog", "confidence": number}
@@ -28,11 +30,24 @@ function contents(title, content, show) {
   });
 }
 
-// A request as a command: raw bytes and forms have no form of their own to show.
+const FILES = { image: ["photo.jpg", "image/jpeg"], audio: ["sound.wav", "audio/wav"], text: ["words.txt", "text/plain"] };
+
+// A value of a field, to show how it is sent.
+function sample({ kind, typical, width, channels, length }) {
+  if (kind === "sequence") return Array(length ?? 3).fill(Array(channels).fill(0.5));
+  if (kind in FILES && kind !== "text") return new File([], FILES[kind][0], { type: FILES[kind][1] });
+  return typical ?? { number: 1.5, boolean: true, date: "2026-01-31", vector: Array(width ?? 0).fill(1.5) }[kind] ?? "some words";
+}
+
+// A request to /predict as a command; of the others the form of their body.
 function command(path, media, schema) {
-  const start = `curl ${location.origin}${path}`;
-  if (media === "multipart/form-data") return `${start} -F file=@one.jpg -F file=@two.jpg`;
-  return schema.format === "binary" ? `${start} -H 'Content-Type: ${media.replace("/*", "/jpeg")}' --data-binary @photo.jpg` : sketch(schema);
+  if (path !== "/predict") return sketch(schema);
+  const url = location.origin + path;
+  const inputs = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, sample(field)]));
+  const [name] = FILES[Object.values(fields)[0].kind] ?? [];
+  if (media === "application/json") return curl(url, { media, inputs });
+  if (media === "multipart/form-data") return `curl ${url} -F file=@${name} -F file=@${name.replace(".", "2.")}`;
+  return curl(url, media.endsWith("/*") ? requestOf(inputs, fields) : { media, file: { name } });
 }
 
 function way(path, method, operation) {

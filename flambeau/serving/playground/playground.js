@@ -1,26 +1,27 @@
-// The playground: gives values to POST /predict and shows what comes back. All text from elsewhere is set as text, never as HTML.
-import { element, widgets } from "/widgets.js";
+// The playground: gives values to POST /predict and shows what comes back.
+import { answer as answered, headOf, scoreOf, spoken } from "/answers.js";
+import { chips, element, figure, page, said, speak, word } from "/base.js";
+import { bodyOf, code, requestOf } from "/code.js";
+import { mountForm, originals } from "/form.js";
+import { widgets } from "/widgets.js";
 
 const PARTS = ["decode", "queue", "model"];
-const SHOWN = 5;
 const AT_ONCE = 4;
+const MOST_LABELS = 40;
 const find = (id) => document.getElementById(id);
 
-let words = {};
-let language = document.documentElement.lang;
 let model = null;
 const waiting = [];
 let running = 0;
+let count = 0;
 
-const word = (key, facts = {}) => (words[language]?.[key] ?? "").replace(/\{(\w+)\}/g, (whole, name) => facts[name] ?? whole);
-const percent = (share) => (share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`);
 const milliseconds = (time) => `${time >= 100 ? time.toFixed(0) : time >= 10 ? time.toFixed(1) : time.toFixed(2)} ms`;
 
-function speak() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  for (const place of document.querySelectorAll("[data-word]")) place.textContent = word(place.dataset.word, place.dataset);
-  document.title = `${model?.name ?? "flambeau"} · ${word("title")}`;
-  showScore();
+function speakAgain() {
+  speak();
+  document.title = `${model.name} · ${word("title")}`;
+  find("score").textContent = scoreOf(model);
+  find("score").hidden = !find("score").textContent;
 }
 
 function remembered(value) {
@@ -30,37 +31,34 @@ function remembered(value) {
   } catch { return value; }  // storage may be forbidden
 }
 
-function showScore() {
-  const accuracy = model?.test?.accuracy;
-  find("score").hidden = accuracy?.value == null;
-  if (accuracy?.value == null) return;
-  const hundredths = (share) => (100 * share).toFixed(1);
-  find("score").textContent = word("score", { value: percent(accuracy.value), low: hundredths(accuracy.low), high: hundredths(accuracy.high), n: accuracy.n });
-}
-
 function showModel() {
   find("name").textContent = model.name;
   find("runtime").textContent = model.runtime;
   find("runtime").hidden = false;
-  const labels = model.labels ?? [];
+  const labels = model.labels?.length ? model.labels : model.answers ?? [];
   find("labels").hidden = !labels.length;
-  const rest = labels.length - 40;
-  find("label-list").replaceChildren(...labels.slice(0, 40).map((label) => element("li", { title: label }, label)),
-    ...(rest > 0 ? [element("li", { class: "rest", "data-word": "more", "data-n": rest }, word("more", { n: rest }))] : []));
-  const inputs = Object.entries(model.inputs);
-  const widget = inputs.length === 1 && widgets[inputs[0][1].type];
-  if (widget) widget.mount(find("inputs"), word, (value) => add(value, inputs[0][0], widget));
-  else find("inputs").replaceChildren(element("p", { class: "drop", "data-word": "no-widget", "data-fields": inputs.map(([name]) => name).join(", ") }));
+  find("labels").firstElementChild.dataset.word = headOf(model);
+  const rest = labels.length - MOST_LABELS;
+  find("label-list").replaceChildren(...labels.slice(0, MOST_LABELS).map((label) => element("li", { title: label }, label)),
+    ...(rest > 0 ? [said("li", "more", { class: "rest" }, { n: rest })] : []));
+  const fields = Object.entries(model.fields);
+  const [[name, field]] = fields;
+  const widget = fields.length === 1 && widgets[field.kind];
+  if (widget) widget.mount(find("inputs"), field, (value) => add({ [name]: value }));
+  else mountForm(find("inputs"), model.fields, add);
 }
 
-function add(value, input, widget) {
-  const body = element("div", { class: "body" }, element("p", { class: "file" }, value.name), element("p", { class: "wait", "data-word": "waiting" }, word("waiting")));
-  const pictures = element("div", { class: "pictures" }, widget.original(value, word));
-  const close = element("button", { type: "button", class: "quiet close", "aria-label": word("remove"), onclick: () => { card.remove(); arrange(); } }, "×");
-  const card = element("article", { class: "card", "aria-label": value.name }, element("div", {}, pictures), body, close);
+function add(inputs) {
+  const [value] = Object.values(inputs);
+  const title = value?.name || word("example-n", { n: ++count });
+  const body = element("div", { class: "body" }, element("p", { class: "file" }, title), said("p", "waiting", { class: "wait" }));
+  const pictures = element("div", { class: "pictures" }, ...originals(inputs, model.fields));
+  const close = element("button", { type: "button", class: "quiet close", "data-label": "remove", onclick: () => { card.remove(); arrange(); } }, "×");
+  const card = element("article", { class: "card", "aria-label": title }, element("div", {}, pictures), body, close);
   find("results").prepend(card);
   arrange();
-  waiting.push(async () => show(card, body, pictures, value, input, widget, await ask(value)));
+  const request = requestOf(inputs, model.fields);
+  waiting.push(async () => show(title, { card, body, pictures }, request, await ask(request)));
   next();
 }
 
@@ -76,70 +74,49 @@ async function next() {
   try { await waiting.shift()(); } finally { running -= 1; next(); }
 }
 
-async function ask(value) {
+async function ask(request) {
+  const body = await bodyOf(request);
   const begin = performance.now();
   try {
-    const response = await fetch("/predict?preview=1", { method: "POST", headers: { "Content-Type": value.media }, body: value.body });
+    const response = await fetch("/predict?preview=1", { method: "POST", headers: { "Content-Type": request.media }, body });
     const answer = await response.json();
-    return { answer, ok: response.ok, times: times(response.headers.get("server-timing") ?? "", performance.now() - begin) };
+    const parts = [...(response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, value]) => [name, Number(value)]);
+    return { answer, ok: response.ok, spent: { ...Object.fromEntries(parts), total: performance.now() - begin } };
   } catch {
-    return { answer: { code: "", detail: word("unreachable"), fix: "" }, ok: false, times: null };
+    return { answer: { code: "", detail: word("unreachable"), fix: "" }, ok: false, spent: null };
   }
 }
 
-function times(header, total) {
-  const found = Object.fromEntries([...header.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, value]) => [name, Number(value)]));
-  return { ...found, total };
-}
-
-function show(card, body, pictures, value, input, widget, { answer, ok, times: spent }) {
+function show(title, { card, body, pictures }, request, { answer, ok, spent }) {
   const file = body.firstChild;
   if (!ok) {
     card.classList.add("failed");
     body.replaceChildren(file, problem(answer));
-    find("live").textContent = `${value.name}: ${answer.detail}`;
+    find("live").textContent = `${title}: ${answer.detail}`;
   } else {
     const { seen, ...prediction } = answer.predictions[0];
-    body.replaceChildren(file, verdict(prediction), ...bars(prediction), ...(spent ? [split(spent)] : []));
-    if (seen?.[input]) {
-      pictures.append(widget.seen(seen[input], word));
-      pictures.after(element("p", { class: "note", "data-word": widget.note }, word(widget.note)));
-    }
+    body.replaceChildren(file, ...answered(prediction, model), split(spent));
+    showSeen(pictures, seen ?? {});
     answer.predictions[0] = prediction;
-    find("live").textContent = word("spoken", { name: value.name, label: prediction.label, confidence: percent(prediction.confidence) });
+    find("live").textContent = spoken(prediction, title);
   }
-  card.append(code(value, answer));
+  card.append(code(request, answer));
+}
+
+function showSeen(pictures, seen) {
+  const notes = new Set();
+  for (const [name, text] of Object.entries(seen)) {
+    const widget = widgets[model.inputs[name].type];
+    if (!text) continue;
+    pictures.append(widget ? widget.seen(text) : figure("seen", chips(text, " · ")));
+    notes.add(widget?.note ?? "seen-table");
+  }
+  pictures.after(...[...notes].map((note) => said("p", note, { class: "note" })));
 }
 
 function problem(answer) {
   return element("div", { class: "problem", role: "alert" }, element("p", {}, element("b", {}, answer.detail)),
     answer.fix ? element("p", {}, answer.fix) : null, answer.code ? element("code", {}, `${answer.status ?? ""} ${answer.code}`) : null);
-}
-
-function verdict(prediction) {
-  return element("div", { class: "verdict" }, element("h3", {}, prediction.label), element("span", {}, percent(prediction.confidence)));
-}
-
-function bars(prediction) {
-  const all = Object.entries(prediction.probabilities);
-  all.sort(([, one], [, other]) => other - one);  // an object puts keys that are numbers first
-  const list = element("ul", { class: "bars" });
-  const fill = (rows) => list.replaceChildren(...rows.map(([label, share]) => {
-    const filled = element("div", { class: "fill" });
-    filled.style.width = `${100 * share}%`;
-    return element("li", { class: label === prediction.label ? "best" : "" }, element("span", { class: "label", title: label }, label),
-      element("div", { class: "track", "aria-hidden": "true" }, filled), element("span", { class: "share" }, percent(share)));
-  }));
-  fill(all.slice(0, SHOWN));
-  if (all.length <= SHOWN) return [list];
-  const more = element("button", { type: "button", class: "quiet more", "aria-expanded": "false", "data-word": "show-all", "data-n": all.length, onclick: () => {
-    const open = more.getAttribute("aria-expanded") === "false";
-    more.setAttribute("aria-expanded", open);
-    more.dataset.word = open ? "show-fewer" : "show-all";
-    more.textContent = word(more.dataset.word, more.dataset);
-    fill(open ? all : all.slice(0, SHOWN));
-  } }, word("show-all", { n: all.length }));
-  return [list, more];
 }
 
 function split(spent) {
@@ -149,56 +126,16 @@ function split(spent) {
     const piece = element("i", { class: part });
     piece.style.flexGrow = spent[part];
     strip.append(piece);
-    rows.append(element("div", {}, element("dt", {}, element("i", { class: part, "aria-hidden": "true" }), element("span", { "data-word": part }, word(part))),
-      element("dd", {}, milliseconds(spent[part]))));
+    rows.append(element("div", {}, element("dt", {}, element("i", { class: part, "aria-hidden": "true" }), said("span", part)), element("dd", {}, milliseconds(spent[part]))));
   }
-  rows.append(element("div", { class: "total" }, element("dt", { "data-word": "total" }, word("total")), element("dd", {}, milliseconds(spent.total))));
+  rows.append(element("div", { class: "total" }, said("dt", "total"), element("dd", {}, milliseconds(spent.total))));
   return element("div", { class: "times" }, strip, rows);
 }
 
-function snippets(value, answer) {
-  const url = `${location.origin}/predict`;
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const [name, media] = [JSON.stringify(value.name), JSON.stringify(value.media)];
-  return {
-    curl: `curl ${url} \\\n  -H ${quoted(`Content-Type: ${value.media}`)} \\\n  --data-binary ${quoted(`@${value.name}`)}`,
-    Python: `import json\nfrom pathlib import Path\nfrom urllib.request import Request, urlopen\n\nrequest = Request(${JSON.stringify(url)}, Path(${name}).read_bytes(), {"Content-Type": ${media}})\nprint(json.load(urlopen(request)))`,
-    JavaScript: `import { readFile } from "node:fs/promises";\n\nconst response = await fetch(${JSON.stringify(url)}, {\n  method: "POST",\n  headers: { "Content-Type": ${media} },\n  body: await readFile(${name}),\n});\nconsole.log(await response.json());`,
-    JSON: JSON.stringify(answer, null, 2),
-  };
-}
-
-function code(value, answer) {
-  const texts = snippets(value, answer);
-  const shown = element("pre", { role: "tabpanel", tabindex: "0" });
-  const tabs = Object.keys(texts).map((name) => element("button", { type: "button", class: "quiet", role: "tab", onclick: () => choose(name) }, name));
-  const choose = (name) => {
-    shown.textContent = texts[name];
-    tabs.forEach((tab) => { const on = tab.textContent === name; tab.setAttribute("aria-selected", on); tab.tabIndex = on ? 0 : -1; });
-  };
-  const turn = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const tab = tabs.at((tabs.indexOf(document.activeElement) + step) % tabs.length);
-    choose(tab.textContent);
-    tab.focus();
-  };
-  const copy = element("button", { type: "button", class: "quiet copy", "data-word": "copy", onclick: () => copied(copy, shown) }, word("copy"));
-  choose("curl");
-  return element("details", { class: "code" }, element("summary", { "data-word": "code" }, word("code")),
-    element("div", { class: "tabs" }, element("div", { role: "tablist", onkeydown: turn }, ...tabs), copy), shown);
-}
-
-async function copied(button, shown) {
-  try { await navigator.clipboard.writeText(shown.textContent); } catch { getSelection().selectAllChildren(shown); return; }
-  button.textContent = word("copied");
-  setTimeout(() => { button.textContent = word("copy"); }, 1500);
-}
-
 find("clear").addEventListener("click", () => { find("results").replaceChildren(); arrange(); });
-find("language").addEventListener("click", () => { language = language === "en" ? "zh" : "en"; remembered(language); speak(); });
+find("language").addEventListener("click", () => { page.language = page.language === "en" ? "zh" : "en"; remembered(page.language); speakAgain(); });
 const get = async (path) => (await fetch(path)).json();
-[words, model] = await Promise.all([get("/words.json"), get("/model")]);
-language = words[remembered()] ? remembered() : language;
+[page.words, model] = await Promise.all([get("/words.json"), get("/model")]);
+page.language = page.words[remembered()] ? remembered() : page.language;
 showModel();
-speak();
+speakAgain();
