@@ -18,6 +18,8 @@ from flambeau.inputs.table import FittedNumber, TablePreprocessor
 Field: TypeAlias = dict[str, Any]
 
 MOST_CHOICES = 100
+MOST_NUMBERS = 1_000
+"""Of a typical vector; a wider one is left out."""
 HOUR = PARTS_OF_DATE.index("hour sin")
 AT_MIDNIGHT = 1e-9
 """The mean of the sine and of 1 - the cosine of hours up to which all dates of a column are days without a time."""
@@ -52,7 +54,7 @@ def _facts(kind: Column, numbers: Iterator[FittedNumber], categories: Iterator[S
     is_measured = isinstance(kind, Number | Vector) and kind.scale != "none"
     middles = [_middle(number) for number in own] if is_measured else []
     if isinstance(kind, Vector):
-        return {"width": kind.width, **_typical(middles or None)}
+        return {"width": kind.width, **_typical(middles if 0 < len(middles) <= MOST_NUMBERS else None)}
     return _typical(middles[0] if middles else None)
 
 

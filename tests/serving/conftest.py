@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -28,6 +29,19 @@ from flambeau.serving.model import ServedModel
 from flambeau.serving.server import Server, bind
 from flambeau.tasks.classification import Classification
 from flambeau.types import Array, TensorSpec
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 
 
 class Digit(Preprocessor):
@@ -175,3 +189,35 @@ def pictures() -> list[bytes]:
 def expected(model: ServedModel, pictures: list[bytes]) -> list[str]:
     """What the predictor itself says about each of the pictures."""
     return [prediction.label for prediction in model.predictor.predict([{"image": picture} for picture in pictures])]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("no Chromium here")
+    with sync.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens an address in a page that records what it says on its console and whom it asks, when the playground is there."""
+    contexts = []
+
+    def open_at(url, **options):
+        contexts.append(browser.new_context(locale="en-US", **options))
+        page = contexts[-1].new_page()
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(url)
+        page.locator("#choose, button[type=submit]").first.wait_for(state="attached")
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()

@@ -17,16 +17,6 @@ from flambeau.serving.wire import CELLS, WIRES, octets_from_base64
 FOLDER = Path(flambeau.serving.__file__).parent / "playground"
 FILES = sorted(FOLDER.iterdir())
 SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def test_pages_are_small_and_bring_everything_along():
@@ -117,30 +107,9 @@ def test_base64_gives_the_bytes_back():
     assert octets_from_base64("aGVsbG8=", "image") == b"hello"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium here")
-    with sync.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def page(browser, address):
-    """A page that records what it says on its console and whom it asks."""
-    context = browser.new_context(locale="en-US")
-    page = context.new_page()
-    page.said, page.asked = [], []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(address)
-    page.locator("#choose").wait_for(state="attached")
-    yield page
-    context.close()
+def page(open_page, address):
+    return open_page(address)
 
 
 @pytest.mark.browser

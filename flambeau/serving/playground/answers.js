@@ -17,7 +17,7 @@ export function scoreOf({ task, test }) {
 }
 
 const asTable = (value, name) => (value == null ? {} : typeof value === "object" ? value : { [name]: value });
-const range = (low, high) => `${number(low)} – ${number(high)}`;
+const range = (low, high) => [said("i", "range", { class: "unseen" }), `${number(low)} – ${number(high)}`];
 
 export function spoken(prediction, name) {
   if ("label" in prediction) return word("spoken", { name, label: prediction.label, confidence: percent(prediction.confidence) });
@@ -64,9 +64,9 @@ function values({ value, low, high }, model) {
   const has = (one) => lows[one] != null && highs[one] != null;
   if (names.length === 1) {
     const [only] = names;
-    return [element("div", { class: "verdict" }, element("h3", { title: middles[only] }, number(middles[only])),
-      has(only) ? element("span", { "data-label": "range" }, range(lows[only], highs[only])) : null)];
+    return [element("div", { class: "verdict" }, element("h3", {}, number(middles[only])),
+      has(only) ? element("span", {}, ...range(lows[only], highs[only])) : null)];
   }
   return [element("table", { class: "values" }, ...names.map((one) => element("tr", {}, element("th", { scope: "row" }, one),
-    element("td", { title: middles[one] }, number(middles[one])), has(one) ? element("td", { class: "range", "data-label": "range" }, range(lows[one], highs[one])) : null)))];
+    element("td", {}, number(middles[one])), has(one) ? element("td", { class: "range" }, ...range(lows[one], highs[one])) : null)))];
 }

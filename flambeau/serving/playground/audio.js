@@ -52,7 +52,7 @@ async function draw(file, plot, length) {
   } catch { plot.replaceChildren(said("span", "no-picture")); }
 }
 
-// The address stays as long as the page: a player may ask for it at any time.
+// A player may ask for its address at any time, so it stays as long as the page.
 const player = (file) => element("audio", { controls: true, preload: "metadata", src: URL.createObjectURL(file), "aria-label": file.name });
 
 export const audio = {

@@ -34,12 +34,18 @@ export function mountForm(place, fields, submit) {
     said("p", typical ? "form-hint-typical" : "form-hint", { class: "keys" }), element("div", { class: "fields" }, ...made.map(({ row }) => row))));
 }
 
+// Of several figures each says for which field it is.
+export function named(figure, name, fields) {
+  if (Object.keys(fields).length > 1) figure.lastChild.append(element("div", {}, name));
+  return figure;
+}
+
 // The fields of an example as the person gave them: files and texts as such, the rest as a list.
 export function originals(inputs, fields) {
   const [shown, rows] = [[], []];
   for (const [name, value] of Object.entries(inputs)) {
     const { kind } = fields[name];
-    if (kind in widgets) shown.push(widgets[kind].original(value));
+    if (kind in widgets) shown.push(named(widgets[kind].original(value), name, fields));
     else rows.push(element("div", {}, element("dt", { title: name }, name), element("dd", {}, value == null ? "–" : String(value))));
   }
   if (rows.length) shown.push(figure("given", element("dl", { class: "given", tabindex: "0" }, ...rows)));

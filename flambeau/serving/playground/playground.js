@@ -2,7 +2,7 @@
 import { answer as answered, headOf, scoreOf, spoken } from "/answers.js";
 import { chips, element, figure, page, said, speak, word } from "/base.js";
 import { bodyOf, code, requestOf } from "/code.js";
-import { mountForm, originals } from "/form.js";
+import { mountForm, named, originals } from "/form.js";
 import { widgets } from "/widgets.js";
 
 const PARTS = ["decode", "queue", "model"];
@@ -32,9 +32,7 @@ function remembered(value) {
 }
 
 function showModel() {
-  find("name").textContent = model.name;
-  find("runtime").textContent = model.runtime;
-  find("runtime").hidden = false;
+  for (const key of ["name", "runtime"]) { find(key).textContent = model[key]; find(key).hidden = false; }
   const labels = model.labels?.length ? model.labels : model.answers ?? [];
   find("labels").hidden = !labels.length;
   find("labels").firstElementChild.dataset.word = headOf(model);
@@ -108,7 +106,7 @@ function showSeen(pictures, seen) {
   for (const [name, text] of Object.entries(seen)) {
     const widget = widgets[model.inputs[name].type];
     if (!text) continue;
-    pictures.append(widget ? widget.seen(text) : figure("seen", chips(text, " · ")));
+    pictures.append(named(widget ? widget.seen(text) : figure("seen", chips(text, " · ")), name, model.inputs));
     notes.add(widget?.note ?? "seen-table");
   }
   pictures.after(...[...notes].map((note) => said("p", note, { class: "note" })));

@@ -1,10 +1,9 @@
 // Texts: typed or pasted; shown beside the words that the model was given.
 import { chips, clamped, control, element, figure, panel, said } from "/base.js";
 
-const LONG = 280;
 
 const box = (attributes) => element("textarea", { required: true, rows: 4, "data-hint": "text-hint", ...attributes });
-const isLong = (text) => text.length > LONG || text.split("\n").length > 6;
+const isLong = (text) => text.length > 280 || text.split("\n").length > 6;
 
 export const text = {
   mount: (place, field, give) => {
