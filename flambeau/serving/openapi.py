@@ -45,7 +45,12 @@ def _predict(model: ServedModel) -> Json:
         "description": "One value as the body, several as the field 'file' of a form or as base64 in JSON. "
         "A bad one among several is an error in its place; a single bad one is the status of the answer.",
         "parameters": [
-            {"name": "preview", "in": "query", "description": "1: also return what the model was given, as data: URLs or words", "schema": {"enum": ["0", "1"]}}
+            {
+                "name": "preview",
+                "in": "query",
+                "description": "1: also return what the model was given, as data: URLs or words",
+                "schema": {"enum": ["0", "1"]},
+            }
         ],
         "requestBody": {"required": True, "content": content},
         "responses": {
