@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 LONGEST = 80
 """Characters of a name that are compared: a guess about a longer one helps nobody."""
@@ -18,7 +19,13 @@ def natural(name: str) -> tuple[tuple[tuple[bool, int, str], ...], str]:
 def closest(name: object, names: Iterable[str]) -> str:
     """The one of `names` that was probably meant, or ""; letter case and - for _ do not count."""
     by_plain = {_plain(other): other for other in reversed(list(names))}
-    return by_plain.get(next(iter(get_close_matches(_plain(str(name)[:LONGEST]), list(by_plain), 1)), ""), "")
+    return by_plain.get(_nearest(_plain(str(name)[:LONGEST]), tuple(by_plain)), "")
+
+
+@lru_cache(maxsize=64)
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    """Kept, because a hostile recipe repeats one mistake ten thousand times."""
+    return next(iter(get_close_matches(name, names, 1)), "")
 
 
 def _plain(name: str) -> str:

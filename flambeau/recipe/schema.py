@@ -19,6 +19,8 @@ class Schema:
 
     def __init__(self, root: Node) -> None:
         self._root = root
+        self._alternatives: dict[int, list[Node]] = {}
+        """Subschema, by identity (the root keeps them all alive) -> what it may be: looked up for each value of a recipe."""
 
     def at(self, path: Path, tree: Tree) -> list[Node]:
         """The alternatives for what stands at `path`; where a mapping says its own type, only those of that type."""
@@ -73,7 +75,10 @@ class Schema:
 
     def _meant(self, node: Node, tree: Tree) -> list[Node]:
         """The alternatives that suit what stands there; all of them where none does."""
-        choices = list(self._open(node))
+        key = id(node)
+        if key not in self._alternatives:
+            self._alternatives[key] = list(self._open(node))
+        choices = self._alternatives[key]
         return [choice for choice in choices if _may_be(choice, tree)] or choices
 
     def _open(self, node: Node) -> Iterator[Node]:

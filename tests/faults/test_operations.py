@@ -85,8 +85,9 @@ def test_the_lock_of_a_killed_process_blocks_nobody(process: Process, command: C
     fit.kill()
     fit.communicate(timeout=30)
     assert (run / ".lock").exists()
+    done = (run / "metrics.jsonl").read_text(encoding="utf-8").count("\n")
     resumed = process("fit", "--resume", run)
-    wait_for(resumed, run, 2)
+    wait_for(resumed, run, done + 1)
     resumed.send_signal(signal.SIGTERM)
     resumed.communicate(timeout=60)
     assert resumed.returncode == 143
