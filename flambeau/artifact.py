@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,14 +27,16 @@ from pydantic import BaseModel, TypeAdapter
 
 from flambeau import fitted
 from flambeau.config import Config
-from flambeau.errors import DataError
-from flambeau.exporting.onnx import Onnx
+from flambeau.errors import DataError, UsageError
+from flambeau.exporting.onnx import Onnx, OnnxRunner, can_use_gpu
 from flambeau.exporting.verify import TOLERANCE, largest_difference
+from flambeau.extras import need
 from flambeau.goldens import LISTING, read_goldens
 from flambeau.inputs.input import Preprocessor
 from flambeau.members import parsed, read_json, to_json
+from flambeau.messages import printable
 from flambeau.predictor import Predictor
-from flambeau.runtimes import RECORD, load_served
+from flambeau.runtimes import RECORD, Served, load_served
 from flambeau.storage import disk_error, sha256_of, sync_folder, write_atomically, writing
 from flambeau.tasks.task import Target
 from flambeau.types import Runner
@@ -42,6 +46,8 @@ FORMAT = 1
 MANIFEST = "flambeau.json"
 MODEL = "model.onnx"
 SUFFIX = ".flambeau"
+DEVICES = r"cpu|mps|(cuda|xpu)(:\d{1,3})?"
+"""Where a model can compute, as a pattern."""
 NEEDED = ("recipe.yaml", "signature.json", "preprocessing.json", "target.json", LISTING)
 """What every artifact has, beside its weights or its graph."""
 
@@ -73,7 +79,7 @@ class Artifact:
     signature: Mapping[str, Any]
     predictor: Predictor
     runtime: str = ""
-    """The runner that was chosen for serving; "" where it is the tested one."""
+    """The runner that was asked for or chosen for serving; "" where it is the tested one."""
 
     @property
     def name(self) -> str:
@@ -125,17 +131,20 @@ def add(folder: Path, members: Mapping[str, bytes]) -> None:
         _write_manifest(folder, manifest["versions"])
 
 
-def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, serving: bool = False) -> Artifact:
+def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, serving: bool = False, device: str = "cpu") -> Artifact:
     """The artifact in `folder`, every file verified against its hash and every golden example against its answer.
 
     Args:
         threads: cores for the runner; None takes all that this process may use.
         allow_code: permits a network of the user's own Python class, named in the artifact, to be imported.
         serving: takes the runner that was chosen for serving, whose answers may differ as far as was proven harmless at its export.
+        device: where it computes; on another one than "cpu" in float32, and its answers may differ no more than those of an export.
 
     Raises:
         DataError: a file is missing, altered or not ours; or the model answers differently here.
-        ExtraMissing: the runtime that was chosen for serving is not installed.
+        ExtraMissing: the runtime that was chosen for serving, or what a GPU needs, is not installed.
+        DeviceError: the device is not there.
+        UsageError: no such device can be.
     """
     manifest = verify_files(folder)
     preprocessors = {
@@ -144,11 +153,16 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
     target = fitted.target(read_json(folder / "target.json"), folder / "target.json")
     signature = read_json(folder / "signature.json")
     parsed(TypeAdapter(_Signature), signature, folder / "signature.json")
-    served = load_served(folder, threads) if serving and RECORD in manifest["files"] else None
-    if served is not None:
-        runner = served.runner
+
+    def in_torch() -> Runner:
+        return _torch_runner(folder, preprocessors, target, allow_code, device)
+
+    has_graph = MODEL in manifest["files"]
+    if device != "cpu":
+        served: Served | None = _on_device(device, folder / MODEL if has_graph else None, in_torch)
     else:
-        runner = Onnx().load(folder / MODEL, threads) if MODEL in manifest["files"] else _torch_runner(folder, preprocessors, target, allow_code)
+        served = load_served(folder, threads) if serving and RECORD in manifest["files"] else None
+    runner = served.runner if served else Onnx().load(folder / MODEL, threads) if has_graph else in_torch()
     artifact = Artifact(folder.resolve(), manifest, signature, Predictor(preprocessors, runner, target), served.runtime if served else "")
     _check_goldens(artifact, served.tolerance if served else TOLERANCE)
     return artifact
@@ -208,11 +222,26 @@ def _check_goldens(artifact: Artifact, tolerance: float) -> None:
         raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=tolerance, n=len(examples))
 
 
-def _torch_runner(folder: Path, preprocessors: Mapping[str, Preprocessor], target: Target, allow_code: bool) -> Runner:
+def _on_device(device: str, graph: Path | None, in_torch: Callable[[], Runner]) -> Served:
+    """The runner for a GPU: ONNX Runtime's where it was built for one, else PyTorch."""
+    if not re.fullmatch(DEVICES, device):
+        raise UsageError("device-name", where=device, device=printable(device))
+    if graph is not None and device.startswith("cuda") and can_use_gpu():
+        runner = OnnxRunner(graph, device=device)
+        if runner.on_gpu:  # it falls back to the CPU where CUDA's libraries are missing
+            return Served(runner, f"onnxruntime {version('onnxruntime-gpu')} {device}", TOLERANCE)
+    need("train", f"device {device}")
+    from flambeau.training.device import choose_device
+
+    choose_device(device)
+    return Served(in_torch(), f"torch {version('torch')} {device}", TOLERANCE)
+
+
+def _torch_runner(folder: Path, preprocessors: Mapping[str, Preprocessor], target: Target, allow_code: bool, device: str) -> Runner:
     from flambeau.exporting.torch import TorchRunner
     from flambeau.restoring import restore_network
 
-    return TorchRunner(restore_network(folder, preprocessors, target, allow_code=allow_code))
+    return TorchRunner(restore_network(folder, preprocessors, target, allow_code=allow_code), device)
 
 
 def _put_back(retired: Path, folder: Path) -> None:

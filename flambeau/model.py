@@ -73,18 +73,20 @@ class Model:
         return predictor.try_predict(predictor.as_examples(inputs))
 
 
-def load(path: str | Path, *, threads: int | None = None, allow_code: bool = False) -> Model:
+def load(path: str | Path, *, threads: int | None = None, allow_code: bool = False, device: str = "cpu") -> Model:
     """The tested model of a run folder or an artifact.
 
     Args:
         path: runs/NAME-1, or the model.flambeau in it, or a copy of that anywhere.
         threads: cores to compute on; None takes all that this process may use.
         allow_code: permits a network of the user's own class to be imported.
+        device: where it computes: "cpu", "cuda", "cuda:1", "mps" or "xpu".
 
     Raises:
         DataError: there is no model, a file was altered, or the answers are not the tested ones on this machine.
+        DeviceError: the device is not there.
     """
-    return Model(artifact.load(find_artifact(Path(path)), threads=threads, allow_code=allow_code))
+    return Model(artifact.load(find_artifact(Path(path)), threads=threads, allow_code=allow_code, device=device))
 
 
 def predict(path: str | Path, inputs: Sequence[object], *, allow_code: bool = False) -> list[Prediction]:
@@ -99,11 +101,13 @@ def serve(
     port: int = 8000,
     threads: int | None = None,
     allow_code: bool = False,
+    device: str = "cpu",
     announce: Callable[[str, float, str], None] = lambda url, seconds, runtime: None,
 ) -> int:
     """Answers HTTP requests until SIGTERM or SIGINT; what was accepted by then is still answered.
 
     Args:
+        device: as for `load`.
         announce: called with the address, the seconds that the start took and the runtime, when the first request can be answered.
 
     Returns:
@@ -114,7 +118,11 @@ def serve(
     from flambeau.serving.server import serve as run_server
 
     def loaded() -> ServedModel:
-        model = _for_serving(find_artifact(Path(path)), threads, allow_code)
+        folder = find_artifact(Path(path))
+        if device == "cpu":
+            model = _for_serving(folder, threads, allow_code)
+        else:
+            model = artifact.load(folder, threads=threads, allow_code=allow_code, device=device)
         return ServedModel(model.predictor, model.name, model.signature, runtime(model))
 
     def ready(facts: Ready) -> None:

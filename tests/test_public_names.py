@@ -22,9 +22,9 @@ PARAMETERS = {
     "test": ["model", "data", "minimum", "maximum", "allow_code", "show"],
     "export": ["model", "to", "precision", "allow_code", "show"],
     "eject": ["model", "folder", "with_data", "force", "allow_code", "show"],
-    "load": ["path", "threads", "allow_code"],
+    "load": ["path", "threads", "allow_code", "device"],
     "predict": ["path", "inputs", "allow_code"],
-    "serve": ["path", "host", "port", "threads", "allow_code", "announce"],
+    "serve": ["path", "host", "port", "threads", "allow_code", "device", "announce"],
 }
 WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "id", "time", "exclude", "inputs"]
 ATTRIBUTES = {
@@ -52,10 +52,10 @@ COMMANDS = {
     "check": [*WORK, "--allow-code", "--json"],
     "show": [*WORK, "--allow-code", "--json"],
     "test": ["model", "data", "--min", "--max", "--allow-code", "--json"],
-    "predict": ["model", "inputs", "--allow-code", "--json"],
+    "predict": ["model", "inputs", "--device", "--allow-code", "--json"],
     "export": ["model", "--to", "--precision", "--allow-code", "--json"],
     "eject": ["model", "folder", "--with-data", "--force", "--allow-code", "--json"],
-    "serve": ["model", "--host", "--port", "--threads", "--allow-code", "--json"],
+    "serve": ["model", "--host", "--port", "--threads", "--device", "--allow-code", "--json"],
     "demo": ["--folder", "--json"],
     "doctor": ["--json"],
     "layers": ["name", "--json"],

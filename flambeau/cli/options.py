@@ -29,6 +29,11 @@ def allow_code(command: Command) -> Command:
     return option("--allow-code", is_flag=True)(command)
 
 
+def device(command: Command) -> Command:
+    """--device."""
+    return option("--device", default="cpu", show_default=True, metavar="DEVICE")(command)
+
+
 def model(command: Command) -> Command:
     """The model that a command works with."""
     return click.argument("model", type=click.Path(path_type=Path), metavar="RUN|ARTIFACT")(command)

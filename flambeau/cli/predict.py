@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flambeau.cli.options import allow_code, as_json, model
+from flambeau.cli.options import allow_code, as_json, device, model
 from flambeau.cli.output import print_json
 from flambeau.errors import FlambeauError
 from flambeau.messages import printable, text
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 @click.command("predict", help=text("help-predict"))
 @model
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@device
 @allow_code
 @as_json
-def command(model: Path, inputs: tuple[Path, ...], allow_code: bool, as_json: bool) -> int:
+def command(model: Path, inputs: tuple[Path, ...], device: str, allow_code: bool, as_json: bool) -> int:
     """Parses, calls, prints."""
     from flambeau.model import load
 
-    loaded = load(model, allow_code=allow_code)
+    loaded = load(model, allow_code=allow_code, device=device)
     started = time.perf_counter()
     named = [pair for path in inputs for pair in _values(path, loaded)]
     results = loaded.try_predict([value for _, value in named])

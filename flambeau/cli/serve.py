@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flambeau.cli.options import allow_code, as_json, model, option
+from flambeau.cli.options import allow_code, as_json, device, model, option
 from flambeau.cli.output import print_json
 from flambeau.messages import text
 
@@ -16,9 +16,10 @@ from flambeau.messages import text
 @option("--host", default="127.0.0.1", show_default=True)
 @option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @option("--threads", type=click.IntRange(min=1), metavar="N")
+@device
 @allow_code
 @as_json
-def command(model: Path, host: str, port: int, threads: int | None, allow_code: bool, as_json: bool) -> int:
+def command(model: Path, host: str, port: int, threads: int | None, device: str, allow_code: bool, as_json: bool) -> int:
     """Parses, calls, prints."""
     from flambeau.model import serve
 
@@ -28,4 +29,4 @@ def command(model: Path, host: str, port: int, threads: int | None, allow_code: 
         else:
             click.echo(text("serve-ready", url=url, seconds=seconds, runtime=runtime))
 
-    return serve(model, host=host, port=port, threads=threads, allow_code=allow_code, announce=announce)
+    return serve(model, host=host, port=port, threads=threads, allow_code=allow_code, device=device, announce=announce)

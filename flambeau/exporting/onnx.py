@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flambeau.network.build import Network
 
 OUTPUT = "answers"
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 SHORTEST = 4
 """Times of the example that is exported: torch takes an axis of 0 or 1 for one that never varies."""
 
@@ -66,12 +67,12 @@ class Onnx(Exporter):
 
 
 class OnnxRunner:
-    """A file of ours in ONNX Runtime, on the CPU.
+    """A file of ours in ONNX Runtime, on the CPU or, with onnxruntime-gpu, on a GPU.
 
     The bytes are given instead of the path: external data, which could point at any file of the machine, is then refused.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, device: str = "cpu") -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
@@ -82,17 +83,32 @@ class OnnxRunner:
         faults = (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.NotImplemented, state.Fail, RuntimeError, ValueError)
         try:
             # without enable_fallback=0 it prints to standard output and tries the same once more
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=_providers(device), enable_fallback=0)
         except faults as error:
             raise DataError("model-damaged", where=str(path), reason=str(error).splitlines()[0][:200]) from error
         if OUTPUT not in (entry.name for entry in self._session.get_outputs()):
             raise DataError("model-damaged", where=str(path), reason=f"no output '{OUTPUT}'")
         self.input_names = tuple(entry.name for entry in self._session.get_inputs())
+        self.on_gpu = self._session.get_providers()[0] != _CPU
 
     def __call__(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.float32]:
         """As types.Runner."""
         answers: npt.NDArray[np.float32] = self._session.run([OUTPUT], {name: inputs[name] for name in self.input_names})[0]
         return answers
+
+
+def can_use_gpu() -> bool:
+    """Whether the ONNX Runtime that is installed was built for NVIDIA's GPUs."""
+    import onnxruntime
+
+    return _CUDA in onnxruntime.get_available_providers()
+
+
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    """What computes, best first; on a GPU in float32 to its last bit (without TF32), as it was tested."""
+    if device == "cpu":
+        return [_CPU]
+    return [(_CUDA, {"device_id": device.partition(":")[2] or "0", "use_tf32": "0"}), _CPU]
 
 
 def _free_axes(names: Sequence[str]) -> tuple[dict[int, Any], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +16,24 @@ if TYPE_CHECKING:
 
 
 class TorchRunner:
-    """A network in memory, in evaluation mode and full precision, on the CPU."""
+    """A network in memory, in evaluation mode and full precision, on the CPU or another device."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network.to("cpu").float().eval()
+    def __init__(self, network: Network, device: str = "cpu") -> None:
+        self._network = network.to(device).float().eval()
+        self._device = device
 
     def __call__(self, inputs: Mapping[str, Array]) -> npt.NDArray[np.float32]:
         """As types.Runner."""
         import torch
 
-        with torch.inference_mode():
-            tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._network.tensor_names]
-            answers: npt.NDArray[np.float32] = self._network(*tensors).numpy()
+        with torch.inference_mode(), _full_precision(self._device):
+            tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])).to(self._device) for name in self._network.tensor_names]
+            answers: npt.NDArray[np.float32] = self._network(*tensors).cpu().numpy()
         return answers
+
+
+def _full_precision(device: str) -> AbstractContextManager[object]:
+    """Convolutions of a GPU in float32; unless told, cuDNN rounds their factors to 10 bits (TF32)."""
+    import torch
+
+    return torch.backends.cudnn.flags(allow_tf32=False) if device.startswith("cuda") else nullcontext()

@@ -123,7 +123,8 @@ class Adagrad(OptimizerConfig):
         from torch import optim
 
         groups_of_torch = torch_groups(groups, self.lr, self.weight_decay)
-        return optim.Adagrad(groups_of_torch, lr=self.lr, lr_decay=self.lr_decay, eps=self.eps, fused=fused)
+        on_cuda = any(parameter.is_cuda for group in groups for parameter in group.parameters)  # torch has no fused kernel for it there
+        return optim.Adagrad(groups_of_torch, lr=self.lr, lr_decay=self.lr_decay, eps=self.eps, fused=fused and not on_cuda)
 
 
 class Muon(OptimizerConfig):

@@ -34,7 +34,8 @@ ROUNDS = 3
 SLOWER = 1.25
 """A candidate whose timed steps take so many times the best one's is not timed again."""
 HOPELESS = 4.0
-"""One whose very first step takes so many times the quickest first step is not timed at all: bf16 on a processor that has none."""
+"""One whose very first step takes so many times the quickest first step is not timed at all: bf16 on a processor that has none.
+Not so on a GPU, where a first step loads kernels for longer than it computes."""
 GAIN = 0.97
 """A change must bring a step below this share of the time without it; less is noise."""
 RESTLESS = 1.2
@@ -159,7 +160,8 @@ class _Track:
     def run(self) -> list[Trial]:
         """All that were timed, in the order in which they were made."""
         best = self._plain = self._candidate(self._plainly())
-        self._plain.step()  # builds kernels; not counted
+        self._plain.step()  # builds kernels and, on a GPU, loads its libraries, as the training itself would have to; not counted
+        self._started = time.perf_counter()
         self._take_turns(self._plain)  # from here on it is known what the budget is
         best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
@@ -184,11 +186,12 @@ class _Track:
         }
 
     def _kernels(self) -> list[dict[str, Any]]:
-        """Each precision with each memory format, as far as they are open, but the plain pair."""
+        """Each precision with each memory format, as far as they are open, but the plain pair; what promises most comes first, as the
+        budget may not last for all."""
         precisions = ("fp32", *(["bf16"] if _may_halve(self._device) else [])) if self._open.precision == "auto" else (self._base.precision,)
         formats = ("contiguous", "channels_last") if self._open.memory_format == "auto" else (self._base.memory_format,)
         ways = [{"precision": precision, "memory_format": memory_format} for precision in precisions for memory_format in formats]
-        return ways[1:]
+        return ways[:0:-1]
 
     def _with_fewer_threads(self, best: _Candidate) -> _Candidate:
         """Half as many for as long as that is faster."""
@@ -230,7 +233,8 @@ class _Track:
                 if not one.settings["compile"]:
                     raise
         quickest = min((best.best, *(seconds for _, seconds in warm)))
-        return [one for one, seconds in warm if one.settings["compile"] or seconds <= HOPELESS * quickest]
+        limit = HOPELESS * quickest if self._device.type == "cpu" else float("inf")
+        return [one for one, seconds in warm if one.settings["compile"] or seconds <= limit]
 
     def _confirmed(self, best: _Candidate) -> _Candidate:
         """The winner, but the plain way if the winner is not faster in a race of the two; without time for one, the winner."""

@@ -38,7 +38,8 @@ def trials(digits: Any, network: Any, folder: Path, **settings: Any) -> list[Tri
     return tune(network, ClassLoss([1.0] * 10), digits(slice(0, 300), 32), config(**settings), folder)
 
 
-def test_every_open_choice_is_tried_and_one_is_chosen(digits: Any, small_net: Any, tmp_path: Path) -> None:
+def test_every_open_choice_is_tried_and_one_is_chosen(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner, "HOPELESS", float("inf"))  # bf16 is, where the processor that runs this has none
     torch.manual_seed(0)
     network = small_net()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
