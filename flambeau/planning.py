@@ -18,6 +18,7 @@ from flambeau import randomness
 from flambeau.data.examples import Source
 from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
+from flambeau.data.split import expected_sizes
 from flambeau.document import Document, read_file
 from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
@@ -29,7 +30,7 @@ from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
 from flambeau.tasks.task import Task
 from flambeau.tasks.union import TASKS, AutoTask
-from flambeau.training.defaults import epochs_for, patience_for
+from flambeau.training.defaults import batch_size_for, choice_of_epoch, epochs_for, patience_for
 from flambeau.types import Example
 
 SAMPLE = 200
@@ -150,7 +151,8 @@ def resolve(request: Request) -> Plan:
         memory = request.data if isinstance(request.data, Mapping) else None
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
-        recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
+        sizes = expected_sizes(len(source), recipe.data.split, source.given)
+        recipe = _with_training(recipe, given, sizes, [s for s in request.settings if _room(s) == "training"])
         recipe, notices = _with_inputs(recipe, source, request)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
@@ -217,20 +219,24 @@ def _room(setting: str) -> str | int:
     return path[0]
 
 
-def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: Sequence[str]) -> Recipe:
-    """The recipe with its training settled. What neither recipe nor settings fix follows: epochs and patience from the number of
-    examples, schedule and batch size from the optimizer.
+def _with_training(recipe: Recipe, given: Recipe, sizes: Mapping[str, int], settings: Sequence[str]) -> Recipe:
+    """The recipe with its training settled. What neither recipe nor settings fix follows: epochs and batch size from the number of
+    examples to train on, schedule from the optimizer (and the batch size of one that needs all), patience from the epochs, and
+    what decides the epoch from the number of examples to validate on.
     """
     fixed = {*given.training.model_fields_set, *(str(split(setting)[0][1]) for setting in settings if len(split(setting)[0]) > 1)}
-    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(num_examples)}
+    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(sizes["train"])}
     tree = apply(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}).to_tree(), settings)
     assert isinstance(tree, dict) and isinstance(tree["training"], dict)
     followers = {"schedule", "batch_size"} - fixed
     recipe = parse({**tree, "training": {name: value for name, value in tree["training"].items() if name not in followers}})
-    if "stop_early" in fixed:
-        return recipe
-    patience = {"stop_early": patience_for(recipe.training.epochs)}
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update=patience)})
+    training = recipe.training
+    is_open = fixed.isdisjoint({"stop_early", "keep_best"})
+    left = choice_of_epoch(sizes["valid"], training.epochs) if is_open else {"stop_early": patience_for(training.epochs)}
+    if training.batch_size != "all":
+        left["batch_size"] = batch_size_for(sizes["train"])
+    update = {name: value for name, value in left.items() if name not in fixed}
+    return recipe.model_copy(update={"training": training.model_copy(update=update)})
 
 
 def _set(settings: Sequence[str], path: str) -> str | None:

@@ -86,6 +86,18 @@ def split(
     return Split(train, valid, test, tuple(notices))
 
 
+def expected_sizes(number: int, config: SplitConfig, given: Sequence[str | None] | None = None) -> dict[str, int]:
+    """About how many of `number` examples train, valid and test will have, before anything is cleaned out.
+
+    Args:
+        given: as for `split`.
+    """
+    words = [word or TRAIN for word in given] if given is not None else [TRAIN] * number
+    sizes = {word: words.count(word) for word in WORDS}
+    shares = {word: share for word, share in zip(WORDS, (config.train, config.valid, config.test), strict=True) if word == TRAIN or not sizes[word]}
+    return {word: round(sizes[TRAIN] * shares[word] / sum(shares.values())) if word in shares else sizes[word] for word in WORDS}
+
+
 def overlap(split: Split, clusters: Integers) -> int:
     """How many examples of valid and test have a copy in another split. 0, unless the data brought the split."""
     parts = [clusters[rows] for rows in (split.train, split.valid, split.test)]

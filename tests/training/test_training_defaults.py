@@ -1,0 +1,64 @@
+"""What a recipe leaves open about training follows from how much there is to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import flambeau as fb
+from flambeau.data.config import SplitConfig
+from flambeau.data.split import expected_sizes, split
+from flambeau.training.defaults import batch_size_for, epochs_for
+
+
+def test_more_examples_need_fewer_epochs_and_more_steps() -> None:
+    sizes = [10, 99, 100, 620, 1_400, 22_400, 10**6]
+    assert [epochs_for(size) for size in sizes] == [120, 120, 60, 60, 40, 10, 10]
+    assert [batch_size_for(size) for size in (0, 1, 30, 100, 200, 354, 511, 512, 10**6)] == [8, 8, 8, 16, 32, 32, 64, 64, 64]
+    steps = [epochs_for(size) * size for size in range(100, 50_000, 100)]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize(
+    ("given", "shares"),
+    [
+        (None, {}),
+        (["train"] * 60 + ["test"] * 40, {}),
+        ([None] * 70 + ["valid"] * 30, {"train": 0.5, "valid": 0.25, "test": 0.25}),
+        (["train"] * 50 + ["valid"] * 20 + ["test"] * 30, {}),
+    ],
+)
+def test_the_sizes_that_are_expected_are_those_of_the_split(given: list[str | None] | None, shares: dict[str, float]) -> None:
+    import numpy as np
+
+    config = SplitConfig(**shares)
+    made = split([str(row % 2) for row in range(100)], np.arange(100), config, given=given)
+    expected = expected_sizes(100, config, given)
+    for word in ("train", "valid", "test"):
+        assert abs(expected[word] - len(getattr(made, word))) <= 2
+
+
+def settled(data: Path, **training: Any) -> dict[str, Any]:
+    preview = fb.check(data, recipe={"training": training}, show=fb.silent)
+    found = yaml.safe_load(preview.recipe.to_yaml())["training"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_handful_of_validation_examples_decides_nothing(few_digits: Path) -> None:
+    """18 of them: one more that is right is 6 points."""
+    left = settled(few_digits)
+    assert (left["stop_early"], left["keep_best"], left["batch_size"]) == (None, False, 8)
+    assert settled(few_digits, keep_best=True)["keep_best"] is True
+    assert settled(few_digits, stop_early=7)["stop_early"] == 7
+    assert settled(few_digits, stop_early=7)["keep_best"] is True
+    assert settled(few_digits, batch_size=32)["batch_size"] == 32
+    assert settled(few_digits, optimizer="lbfgs")["batch_size"] == "all"
+
+
+def test_enough_of_them_choose_the_epoch(digits_folder: Path) -> None:
+    left = settled(digits_folder)
+    assert (left["epochs"], left["stop_early"], left["keep_best"], left["batch_size"]) == (42, 14, True, 64)
