@@ -151,9 +151,9 @@ def resolve(request: Request) -> Plan:
         memory = request.data if isinstance(request.data, Mapping) else None
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
+        recipe, notices = _with_inputs(recipe, source, request)
         sizes = expected_sizes(len(source), recipe.data.split, source.given)
         recipe = _with_training(recipe, given, sizes, [s for s in request.settings if _room(s) == "training"])
-        recipe, notices = _with_inputs(recipe, source, request)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
         recipe = _changed(_expanded(recipe, source), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
@@ -225,7 +225,8 @@ def _with_training(recipe: Recipe, given: Recipe, sizes: Mapping[str, int], sett
     what decides the epoch from the number of examples to validate on.
     """
     fixed = {*given.training.model_fields_set, *(str(split(setting)[0][1]) for setting in settings if len(split(setting)[0]) > 1)}
-    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(sizes["train"])}
+    passes = min(one.passes for one in recipe.inputs.values())
+    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(sizes["train"], passes)}
     tree = apply(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}).to_tree(), settings)
     assert isinstance(tree, dict) and isinstance(tree["training"], dict)
     followers = {"schedule", "batch_size"} - fixed

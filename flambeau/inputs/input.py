@@ -48,6 +48,8 @@ class Input(_Reader, ABC):
     """Of a file that holds values of this modality alone; of a table with a column for each input otherwise."""
     gathers: ClassVar[bool] = False
     """Whether one input reads all columns that it recognises, instead of one each."""
+    passes: ClassVar[float] = 1.0
+    """How often training should see an example, relative to a picture."""
 
     @classmethod
     def kind(cls) -> str:

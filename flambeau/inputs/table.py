@@ -64,6 +64,7 @@ class TableInput(_Columns, Input):
     """Columns of numbers, categories, dates and booleans."""
 
     gathers: ClassVar[bool] = True
+    passes: ClassVar[float] = 2.5  # a row says little, and costs little
     type: Literal["table"] = "table"
     columns: dict[str, AnyColumn] = Field(default_factory=dict)
     """The kind of each column by its name: number, category, boolean, date or vector, or one with settings: {number: {log: true}}."""

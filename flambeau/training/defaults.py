@@ -18,14 +18,17 @@ FEW_VALID = 20
 """Validation examples below which one epoch cannot be told from another: each is worth more than 5 points of accuracy."""
 
 
-def epochs_for(num_train: int) -> int:
+def epochs_for(num_train: int, passes: float = 1.0) -> int:
     """Epochs that reach the end of learning from scratch without wasting time, from the number of training examples.
 
     Falls with the square root, so that the number of steps still grows: 60 epochs up to 620 examples, 40 at 1,400, 10 from 22,400 on;
     with less than 100, where an epoch is a few steps, up to 120.
+
+    Args:
+        passes: how often an example has to be seen, relative to a picture.
     """
     most = MOST if num_train >= 100 else MOST_OF_ALL
-    return round(min(max(40 * sqrt(1_400 / max(num_train, 1)), LEAST), most))
+    return round(min(passes * max(40 * sqrt(1_400 / max(num_train, 1)), LEAST), most))
 
 
 def batch_size_for(num_train: int) -> int:
