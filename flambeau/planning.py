@@ -152,7 +152,8 @@ def resolve(request: Request) -> Plan:
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
         recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
-        recipe, notices = _with_inputs(recipe, source, request)
+        # the inputs as they were given: only those know what was left open
+        recipe, notices = _with_inputs(recipe.model_copy(update={"inputs": given.inputs}), source, request)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
         recipe = _changed(_expanded(recipe, source), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
