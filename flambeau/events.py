@@ -97,6 +97,10 @@ class Planned:
     """Ways of computing a step that were timed, a line each; empty where none was."""
     seconds: float | None
     """Estimate for all epochs, from real steps; None where none were timed."""
+    prepared: Sequence[str] = ()
+    """How inputs are prepared, where that is not the usual way."""
+    weights: Sequence[str] = ()
+    """Where weights come from, a line for each file."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ NEEDED = {
     "demo": ("sklearn",),
     "audio": ("soundfile",),
     "text": ("tokenizers", "rjieba", "stopwordsiso"),
+    "encoders": ("transformers",),
     "openvino": ("openvino",),
     "int8": ("openvino", "nncf"),
 }

@@ -244,6 +244,8 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
         augment=[step for chosen in plan.recipe.inputs.values() for step in chosen.variations()],
         execution=execution,
         seconds=seconds,
+        prepared=[f"{name}: {' · '.join(words)}" for name, chosen in plan.recipe.inputs.items() if (words := chosen.describe())],
+        weights=[report.line for report in learning.network.reports],
         trials=[_trial_line(trial) for trial in trials],
     )
 

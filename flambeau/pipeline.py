@@ -83,7 +83,7 @@ def fit(
         with journal.timed("test"):
             tested = finishing.test(shipped.predictor, *prepared.test, plan.recipe.test, journal.show)
             journal.show(tested.event)
-        reporting.report(journal, plan, prepared, learner.rows, history, shipped, tested)
+        reporting.report(journal, plan, prepared, learner, history, shipped, tested)
         finishing.pack(folder, shipped, tested, prepared, plan.recipe, network)
         return journal.close(tested, plan.recipe.inputs)
 

@@ -24,6 +24,7 @@ from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.network.choose import Choice, choose
+from flambeau.network.seen import seen_by
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
 from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.settings import split
@@ -151,7 +152,8 @@ def resolve(request: Request) -> Plan:
         memory = request.data if isinstance(request.data, Mapping) else None
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
-        recipe, notices = _with_inputs(recipe, source, request)
+        # the inputs as they were given: only those know what was left open
+        recipe, notices = _with_inputs(recipe.model_copy(update={"inputs": given.inputs}), source, request)
         sizes = expected_sizes(len(source), recipe.data.split, source.given)
         recipe = _with_training(recipe, given, sizes, [s for s in request.settings if _room(s) == "training"])
         recipe, choice = _with_network(recipe, source)
@@ -255,7 +257,7 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     identity = recipe.data.series.id if recipe.data.series else None
     left_out = (source.target, weight, identity, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
-    inputs = {**inputs, **recipe.inputs}
+    inputs = _beside_pretrained({**inputs, **recipe.inputs}, recipe)
     if recipe.network == "auto":
         inputs = {name: chosen.beside_chosen_network() for name, chosen in inputs.items()}
     _demand_columns(inputs, source)
@@ -263,7 +265,22 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
-    return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), tuple(notices)
+    return recipe.model_copy(update={"inputs": _resolved(_beside_pretrained(recipe.inputs, recipe), sample)}), tuple(notices)
+
+
+def _beside_pretrained(inputs: Mapping[str, Input], recipe: Recipe) -> dict[str, Input]:
+    """The inputs, each as suits what the pretrained network behind it has seen."""
+    if recipe.network == "auto":
+        return dict(inputs)
+    found = {}
+    for name, chosen in inputs.items():
+        seen = seen_by(recipe.network, name)
+        try:
+            found[name] = chosen if seen is None else chosen.beside_pretrained(seen)
+        except RecipeError as error:
+            error.path = ("inputs", name, *error.path)
+            raise
+    return found
 
 
 def _task(recipe: Recipe, source: Source, values: Sequence[object], settings: Sequence[str]) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from flambeau import messages
 from flambeau.data.split import overlap
@@ -22,12 +23,14 @@ from flambeau.evaluation.facts import (
     Problem,
     ReportFacts,
     Reproduction,
+    WeightsFacts,
 )
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.report import write_report
 from flambeau.finishing import Shipped, Tested, versions
 from flambeau.journal import Journal, survey
-from flambeau.network.table import Row, total
+from flambeau.learning import Learning
+from flambeau.network.table import total
 from flambeau.planning import Plan
 from flambeau.preparation import Prepared
 from flambeau.types import Epoch
@@ -38,7 +41,7 @@ PROBLEMS = 100
 """Unusable examples that the report lists; data.md has all."""
 
 
-def report(journal: Journal, plan: Plan, data: Prepared, rows: Sequence[Row], history: Sequence[Epoch], shipped: Shipped, tested: Tested) -> None:
+def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, history: Sequence[Epoch], shipped: Shipped, tested: Tested) -> None:
     """Writes report.json and report.html into the run folder."""
     folder = journal.opened_folder
     kind = EVALUATIONS[tested.task]
@@ -53,7 +56,7 @@ def report(journal: Journal, plan: Plan, data: Prepared, rows: Sequence[Row], hi
         curves=kind.curves(tested.answers, tested.truths, data.target),
         checks=_checks(shipped, crossing, tested),
         data=_data(plan, data, crossing, journal.notices),
-        model=_model(plan, data, rows, shipped),
+        model=_model(plan, data, learner, shipped),
         epochs=[EpochFacts(**asdict(epoch)) for epoch in history],
         mistakes=[_placed(data, place, mistake) for place, mistake in mistakes],
         num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target),
@@ -101,7 +104,8 @@ def _data(plan: Plan, data: Prepared, crossing: int, notices: Sequence[str]) -> 
     )
 
 
-def _model(plan: Plan, data: Prepared, rows: Sequence[Row], shipped: Shipped) -> ModelFacts:
+def _model(plan: Plan, data: Prepared, learner: Learning, shipped: Shipped) -> ModelFacts:
+    rows = learner.rows
     return ModelFacts(
         name=plan.network_name,
         parameters=total(rows).parameters,
@@ -109,6 +113,10 @@ def _model(plan: Plan, data: Prepared, rows: Sequence[Row], shipped: Shipped) ->
         why=plan.why,
         input=", ".join(f"{name}: {chosen.gives}" for name, chosen in data.preprocessors.items()),
         size_bytes=len(shipped.model) if shipped.model else None,
+        weights=[
+            WeightsFacts(Path(one.file).name, one.place, one.way, one.prefix, len(one.loaded), one.total, one.new, one.unexpected)
+            for one in learner.network.reports
+        ],
     )
 
 

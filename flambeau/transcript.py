@@ -106,6 +106,8 @@ class Transcript:
         self._line(
             "line-plan", " · ".join([f"{event.network} {_short_number(event.parameters)} {text('word-parameters')}", *map(printable, event.inputs)])
         )
+        for line in (*event.prepared, *event.weights):
+            self._line("", printable(line))
         stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
         self._line(
             "", " · ".join([event.optimizer, event.schedule, text("plan-batch", n=event.batch_size), text("plan-epochs", n=event.epochs) + stop])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -42,6 +43,33 @@ class TensorSpec:
 
     def __str__(self) -> str:
         return " x ".join(f"{axis} {'?' if size is None else size}" for axis, size in zip(self.axes, self.shape, strict=True))
+
+
+@dataclass(frozen=True)
+class SeenImages:
+    """How the images were prepared that a pretrained model has seen; the image input follows where a recipe leaves it open."""
+
+    model: str
+    size: tuple[int, int]
+    """Height and width in pixels."""
+    mean: tuple[float, ...]
+    """Of each channel, 0 to 1."""
+    std: tuple[float, ...]
+    interpolation: str
+    """How it was resized: "bicubic", "bilinear"."""
+
+
+@dataclass(frozen=True)
+class SeenTexts:
+    """How the texts were prepared that a pretrained encoder has seen; the text input follows where a recipe leaves it open."""
+
+    model: str
+    tokenizer: Path
+    """Its tokenizer.json."""
+    max_length: int
+    """Tokens of a text at most, those around it included."""
+    pretrained: bool = True
+    """Whether it has learnt from them; otherwise any tokenizer will do."""
 
 
 @dataclass(frozen=True)

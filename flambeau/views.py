@@ -42,10 +42,13 @@ class LayerTable:
 
     name: str
     rows: Sequence[Row]
+    weights: Sequence[str] = ()
+    """Where weights come from, a line for each file; of a finished model, nothing, as all of its weights are its own."""
 
     def to_json(self) -> dict[str, Any]:
         """What ``flambeau show --json`` prints."""
-        return {"network": self.name, "layers": [asdict(row) for row in self.rows], "total": asdict(total(self.rows))}
+        layers = [asdict(row) for row in self.rows]
+        return {"network": self.name, "layers": layers, "total": asdict(total(self.rows)), "weights": list(self.weights)}
 
     def to_text(self) -> str:
         """The table for people."""
@@ -55,7 +58,7 @@ class LayerTable:
             for row in (*self.rows, total(self.rows))
         ]
         widths = [max(columns(line[place]) for line in (heads, *cells)) for place in range(len(heads))]
-        return "\n".join(_line(line, widths) for line in (heads, *cells))
+        return "\n".join([*(_line(line, widths) for line in (heads, *cells)), *map(printable, self.weights)])
 
 
 def preview(request: Request, timed: bool, show: Show) -> Preview:
@@ -72,7 +75,8 @@ def preview(request: Request, timed: bool, show: Show) -> Preview:
             show(event)
         learner = learning.begin(plan.recipe, prepared, request.allow_code)
         planned = learning.planned(plan, learner, learner.seconds if timed else None)
-        show(planned)
+        for event in (*learner.network.notices, planned):
+            show(event)
         return Preview(plan.recipe, found, made, planned)
 
 
@@ -94,7 +98,7 @@ def layers_of_plan(request: Request) -> LayerTable:
     with plan.placing_errors():
         modules = {name: chosen.module() for name, chosen in preprocessors.items()}
         network = build(plan.recipe.network, specs, modules, target.out_features, target.activation(), 0, allow_code=request.allow_code)
-    return LayerTable(plan.network_name, layer_table(network, specs))
+    return LayerTable(plan.network_name, layer_table(network, specs), [report.line for report in network.reports])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

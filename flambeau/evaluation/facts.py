@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flambeau.errors import DataError
 
@@ -85,6 +85,26 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
+class WeightsFacts:
+    """A file of weights with which a network, or one branch of it, started."""
+
+    file: str
+    place: str
+    """The branch; "" where there is only one network."""
+    way: Literal["names", "order"]
+    """By what the tensors of the file were found."""
+    prefix: str
+    """What was left out in front of the file's names."""
+    loaded: int
+    total: int
+    """Tensors of the network."""
+    new: Sequence[str]
+    """Tensors of the network that started at random."""
+    unused: Sequence[str]
+    """Tensors of the file that the network does not have."""
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """What was trained."""
 
@@ -96,6 +116,8 @@ class ModelFacts:
     input: str = ""
     """What goes in: "96x96 RGB"."""
     size_bytes: int | None = None
+    weights: Sequence[WeightsFacts] = ()
+    """What it started with; empty where all of it started at random."""
 
 
 @dataclass(frozen=True)

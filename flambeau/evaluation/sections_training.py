@@ -7,13 +7,15 @@ from statistics import median
 
 from flambeau.evaluation import numerals
 from flambeau.evaluation.blocks import figure, note, section, table, terms
-from flambeau.evaluation.facts import EpochFacts, LayerRow, ReportFacts
+from flambeau.evaluation.facts import EpochFacts, LayerRow, ReportFacts, WeightsFacts
 from flambeau.evaluation.markup import Markup, join, name_of, tag
 from flambeau.evaluation.svg import Frame, axes, decades, drawing, legend, path, ticks, unbroken
 from flambeau.evaluation.words import metric, say
 
 Value = Callable[[EpochFacts], float | None]
 Column = Sequence[tuple[float, float | None]]
+MOST_NAMES = 12
+"""Tensors of a file of weights that a cell names."""
 MOST_LAYERS = 500
 """Lines of the model table."""
 FEW_LAYERS = 6
@@ -33,7 +35,27 @@ def model(facts: ReportFacts) -> Markup | None:
         pairs.append((say("flops"), numerals.large(sum(flops))))
     if known.size_bytes is not None:
         pairs.append((say("size"), numerals.size(known.size_bytes)))
-    return section("model", note(name_of(known.why)) if known.why else None, terms(*pairs), _layers(known.layers))
+    return section("model", note(name_of(known.why)) if known.why else None, terms(*pairs), _weights(known.weights), _layers(known.layers))
+
+
+def _weights(files: Sequence[WeightsFacts]) -> Markup | None:
+    """What the network started with, a row for each file."""
+    if not files:
+        return None
+    heads = [say(f"weights-{name}") for name in ("file", "taken", "way", "new", "unused")]
+    return table("weights-table", heads, [_weights_row(one) for one in files])
+
+
+def _weights_row(one: WeightsFacts) -> list[Markup | str]:
+    file = name_of(f"{one.place}: {one.file}" if one.place else one.file)
+    taken = say("weights-count", loaded=one.loaded, total=one.total)
+    behind = join(say(f"weights-by-{one.way}"), " ", name_of(f"{one.prefix}*")) if one.prefix else say(f"weights-by-{one.way}")
+    return [file, taken, behind, _names(one.new), _names(one.unused)]
+
+
+def _names(names: Sequence[str]) -> Markup | str:
+    shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    return join(f"{len(names):,}: ", name_of(shown)) if names else "0"
 
 
 def _layers(rows: Sequence[LayerRow]) -> Markup | None:

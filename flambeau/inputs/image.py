@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
+from flambeau import messages
 from flambeau.choice import problem
 from flambeau.inputs import likeness
 from flambeau.inputs.augment.steps import SAFE, AugmentStep
@@ -22,7 +23,7 @@ from flambeau.inputs.resize import Interpolation, Resize
 from flambeau.inputs.statistics import IMAGENET, Statistics, measured
 from flambeau.messages import printable
 from flambeau.naming import closest
-from flambeau.types import Array, TensorSpec
+from flambeau.types import Array, SeenImages, SeenTexts, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,12 +70,13 @@ class ImageInput(Input):
     file_ending: ClassVar[str] = ".jpg"
     type: Literal["image"] = "image"
     size: Size | None = None
-    """[height, width] in pixels that the network sees, or one number for both. Left open: from the size of the data."""
+    """[height, width] in pixels that the network sees, or one number for both. Left open: as a pretrained network has seen them, else
+    from the size of the data."""
     resize: Resize | None = None
     """stretch: to the size, proportions change. pad: keep the proportions, fill with grey. crop: keep them, cut off what
     juts out. Left open: stretch if nearly all pictures have the same proportions, else pad; never crop."""
     interpolation: Interpolation = "bilinear"
-    """How pixels are averaged when the size changes."""
+    """How pixels are averaged when the size changes. Left open in front of a pretrained network: as it has seen them."""
     channels: Literal[1, 3] | None = None
     """1: grey, 3: red, green, blue, as read and cached. Left open: 1 if all pictures are stored in grey."""
     grayscale: bool = False
@@ -86,8 +88,9 @@ class ImageInput(Input):
         Discriminator(_statistics_tag),
         BeforeValidator(_known_word),
     ] = "data"
-    """data: by mean and standard deviation of the training pictures. backbone: by ImageNet's, as pre-trained networks expect.
-    none: levels from 0 to 1. Or {mean: [...], std: [...]} with levels from 0 to 1."""
+    """data: by mean and standard deviation of the training pictures. backbone: as the pretrained network has seen them, which is also
+    what happens where this is left open; by ImageNet's where there is none. none: levels from 0 to 1. Or {mean: [...], std: [...]} with
+    levels from 0 to 1."""
     augment: Annotated[tuple[AugmentStep, ...] | None, BeforeValidator(_open_word)] = None
     """What varies in training: a list of steps, [] for nothing. Left open, or auto: a little rotation, scale, shift,
     brightness and contrast. No flip: letters, digits and hand signs change their meaning."""
@@ -101,6 +104,17 @@ class ImageInput(Input):
     def recognises(cls, values: Sequence[object]) -> bool:
         """Whether nearly all of the values are pictures or paths of pictures."""
         return looks_like_images(values)
+
+    def beside_pretrained(self, seen: SeenImages | SeenTexts) -> Self:
+        """With the size, the interpolation and the statistics of the pictures that the network has seen, where they are left open."""
+        if not isinstance(seen, SeenImages):
+            return self
+        chosen: dict[str, Any] = {"size": seen.size} if self.size is None else {}
+        if "interpolation" not in self.model_fields_set and seen.interpolation in get_args(Interpolation):
+            chosen["interpolation"] = seen.interpolation
+        if "standardise" not in self.model_fields_set or self.standardise == "backbone":
+            chosen["standardise"] = Statistics(mean=seen.mean, std=seen.std)
+        return self.model_copy(update=chosen)
 
     def resolve(self, values: Sequence[object]) -> Self:
         """Size, resize, channels and augmentation settled, by the headers of the sample."""
@@ -182,6 +196,13 @@ class ImageInput(Input):
     def alike(self, ones: Sequence[Array], others: Sequence[Array]) -> npt.NDArray[np.bool_]:
         """`is_alike` of each pair."""
         return likeness.alike(_as_uint8(np.asarray(ones)), _as_uint8(np.asarray(others)))
+
+    def describe(self) -> list[str]:
+        """Size, interpolation and statistics where they were given, as in front of a pretrained network."""
+        if not isinstance(self.standardise, Statistics):
+            return []
+        mean, std = (" ".join(f"{value:.3g}" for value in values) for values in (self.standardise.mean, self.standardise.std))
+        return [f"{self.resize}, {self.interpolation}", messages.text("image-statistics", mean=mean, std=std)]
 
     def variations(self) -> list[str]:
         """Each augmentation step and how far it goes: "rotate 10"."""

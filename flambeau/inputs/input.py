@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from flambeau.config import Config
 from flambeau.errors import Notice
-from flambeau.types import MASK, Array, Example, TensorSpec
+from flambeau.types import MASK, Array, Example, SeenImages, SeenTexts, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,6 +68,14 @@ class Input(_Reader, ABC):
 
     def beside_chosen_network(self) -> Self:
         """The same where the network is chosen for it too: what suits that network is settled here."""
+        return self
+
+    def beside_pretrained(self, seen: SeenImages | SeenTexts) -> Self:
+        """The same in front of a pretrained network: what is left open follows the examples that the network has seen.
+
+        Raises:
+            RecipeError: the network cannot work with what is not left open; `path` begins at a field.
+        """
         return self
 
     @abstractmethod
@@ -125,6 +133,14 @@ class Input(_Reader, ABC):
     def starting_vectors(self, fitted: Preprocessor) -> tuple[npt.NDArray[np.float32], Notice] | None:
         """Pretrained vectors with which an embedding of `fitted`'s ids starts, (ids, features), and what was found; None without any."""
         return None
+
+    def describe(self) -> list[str]:
+        """How values are prepared, a few words each, for the plan; of a resolved input, and nothing where it is the usual way."""
+        return []
+
+    def without_places(self) -> Self:
+        """The same with the mere names of its files: what may leave this machine."""
+        return self
 
     def variations(self) -> list[str]:
         """What varies the training examples, a few words each, for the plan."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from flambeau import messages
-from flambeau.config import Config
-from flambeau.errors import DataError, Notice
+from flambeau.errors import DataError, Notice, RecipeError
 from flambeau.inputs.augment.word_steps import WordStep
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.inputs.words import likeness
@@ -21,12 +19,13 @@ from flambeau.inputs.words.cleaning import Cleaning
 from flambeau.inputs.words.language import detect
 from flambeau.inputs.words.lists import cleaned, is_language, stop_words_of, words_in
 from flambeau.inputs.words.raw import Truncate, raw_text
+from flambeau.inputs.words.reading import LONGEST_TEXT, TextReading, as_text
 from flambeau.inputs.words.recognition import is_text, suited_length
-from flambeau.inputs.words.segmentation import Segment, segmented, segmenter_version
+from flambeau.inputs.words.segmentation import Segment
 from flambeau.inputs.words.subwords import Subwords, read_tokenizer, trained
 from flambeau.inputs.words.vectors import read_vectors
 from flambeau.inputs.words.vocabulary import Vocabulary, counted, shortened
-from flambeau.types import Array, TensorSpec
+from flambeau.types import Array, SeenImages, SeenTexts, TensorSpec
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -39,62 +38,14 @@ SPEC = TensorSpec(("bytes",), (None,), "uint8")
 UNSPACED = ("zh", "ja", "th")
 """Languages that are written without spaces: their characters are the words, unless a recipe says otherwise."""
 TRAINED = ("bpe", "unigram")
-LONGEST_TEXT = 100_000
-"""Characters of a text that are looked at, unless a recipe says otherwise."""
+AS_IS = Cleaning(links="keep", width=False, normal_form="none", case="keep")
+"""What an encoder has seen is cleaned by its tokenizer alone; only what is no text, such as tags, is taken out before."""
 EXCERPT = 160
 """Characters of a text that a report shows."""
 
 
 def _open_word(value: object) -> object:
     return None if value == "auto" else value
-
-
-class TextReading(Config):
-    """How a raw text becomes words. Every field is settled, and every list is here, so that an artifact needs no other file."""
-
-    clean: Cleaning
-    segment: Segment
-    dictionary: tuple[str, ...] = ()
-    stop_words: tuple[str, ...] = ()
-    punctuation: Literal["keep", "drop"] = "keep"
-    truncate: Truncate = "head"
-    max_chars: int = LONGEST_TEXT
-
-    @cached_property
-    def _left_out(self) -> frozenset[str]:
-        return frozenset(self.stop_words)
-
-    @cached_property
-    def key(self) -> str:
-        """All that changes what `read` returns, the segmenter's version too."""
-        return f"text {segmenter_version(self.segment)} {hashlib.sha256(self.model_dump_json().encode()).hexdigest()}"
-
-    def words(self, value: object) -> list[str]:
-        """A raw text -> its words; of subwords the parts between white space.
-
-        Raises:
-            DataError: it is no text.
-        """
-        words = segmented(self.clean(raw_text(value, self.max_chars, self.truncate)), self.segment, self.dictionary)
-        if self.stop_words:
-            words = [word for word in words if word not in self._left_out]
-        if self.punctuation == "drop":
-            words = [word for word in words if any(map(str.isalnum, word))]
-        return words
-
-    def read(self, value: object) -> Array:
-        """A raw text -> (bytes,) its words in UTF-8, with a space between them (none between characters)."""
-        return np.frombuffer(self.glue.join(self.words(value)).encode(), np.uint8)
-
-    def split(self, array: Array) -> list[str]:
-        """What was read -> its words."""
-        text = as_text(array)
-        return list(text) if self.segment == "characters" else text.split(" ") if text else []
-
-    @property
-    def glue(self) -> str:
-        """What stands between two words."""
-        return "" if self.segment == "characters" else " "
 
 
 class TextInput(Input):
@@ -113,7 +64,8 @@ class TextInput(Input):
     dictionary: Path | tuple[str, ...] = ()
     """Words of Chinese beside the usual ones: a list, or a file with one a line, relative to the recipe. Copied into the model."""
     tokenizer: Path | Literal["bpe", "unigram"] = "bpe"
-    """Of subwords: trained on the training texts as bpe or unigram, or a tokenizer.json, relative to the recipe. Copied into the model."""
+    """Of subwords: trained on the training texts as bpe or unigram, or a tokenizer.json, relative to the recipe. Copied into the model.
+    Left open in front of an encoder: its own."""
     stop_words: Path | str | tuple[str, ...] = ()
     """Words that are left out: the list of a language by its code (en, zh; needs the extra text), a file with one a line, or a list.
     Copied into the model. None by default: most lists hold "not", and without it a good review and a bad one look the same."""
@@ -129,7 +81,7 @@ class TextInput(Input):
     min_count: int = Field(2, ge=1)
     """How often a word has to come in the training texts."""
     max_length: int | None = Field(None, ge=1, le=100_000)
-    """Words of a text that count. Left open: as many as 98 % of the texts have, at most 512."""
+    """Words of a text that count. Left open: as many as 98 % of the texts have, at most 512; in front of an encoder, as many as it takes."""
     truncate: Truncate = "head"
     """What is kept of a longer text: its beginning, its end, or half of each (both)."""
     max_chars: int = Field(LONGEST_TEXT, ge=1, le=2**26)
@@ -156,6 +108,30 @@ class TextInput(Input):
     def beside_chosen_network(self) -> Self:
         """With pairs of words, which the network that is chosen for texts does not see by itself."""
         return self if self.ngrams or self.segment == "subwords" else self.model_copy(update={"ngrams": 2})
+
+    def beside_pretrained(self, seen: SeenImages | SeenTexts) -> Self:
+        """With the encoder's tokenizer, its length, and no other cleaning than its own, where they are left open.
+
+        Raises:
+            RecipeError: another tokenizer than the encoder has learnt from, or longer texts than it takes.
+        """
+        if not isinstance(seen, SeenTexts):
+            return self
+        left_open = "tokenizer" not in self.model_fields_set
+        chosen: dict[str, Any] = {"segment": self.segment or "subwords", "max_length": self.max_length or seen.max_length}
+        chosen |= {"tokenizer": seen.tokenizer} if left_open else {}
+        chosen |= {} if "clean" in self.model_fields_set else {"clean": AS_IS}
+        settled = self.model_copy(update=chosen)
+        if seen.pretrained and not (settled.segment == "subwords" and isinstance(settled.tokenizer, Path)):
+            raise RecipeError("encoder-tokenizer", path=("segment" if settled.segment != "subwords" else "tokenizer",), network=seen.model)
+        if chosen["max_length"] > seen.max_length:
+            raise RecipeError("encoder-length", path=("max_length",), network=seen.model, given=chosen["max_length"], most=seen.max_length)
+        return settled
+
+    def without_places(self) -> Self:
+        """As Input.without_places."""
+        files = {name: value for name in ("tokenizer", "vectors") if isinstance(value := getattr(self, name), Path)}
+        return self.model_copy(update={name: Path(path.name) for name, path in files.items()})
 
     def resolve(self, values: Sequence[object]) -> Self:
         """Language, segmentation, case and length settled by the sample; the lists of words read from their files."""
@@ -261,7 +237,10 @@ class TextInput(Input):
         """The language, how texts are cut, and how many words of each count."""
         assert self.segment is not None
         language = messages.text("text-language", language=self.language) if self.language else messages.text("text-language-unknown")
-        return [language, messages.text(f"text-segment-{self.segment}"), messages.text("text-length", n=self.max_length)]
+        cut = messages.text(f"text-segment-{self.segment}")
+        if self.segment == "subwords" and isinstance(self.tokenizer, Path):
+            cut = messages.text("text-tokenizer", file=f"{self.tokenizer.parent.name}/{self.tokenizer.name}")
+        return [language, cut, messages.text("text-length", n=self.max_length)]
 
     def variations(self) -> list[str]:
         """The names of the augmentation's steps."""
@@ -319,11 +298,6 @@ class TextPreprocessor(Preprocessor):
         from flambeau.inputs.graph.text import PrepareText
 
         return PrepareText()
-
-
-def as_text(array: Array) -> str:
-    """(bytes,) uint8 -> the text."""
-    return array.tobytes().decode("utf-8", "replace")
 
 
 def _readable(values: Sequence[object], max_chars: int, keep: Truncate) -> Iterator[str]:

@@ -10,10 +10,11 @@ from flambeau.network.initialisation import Initialise
 from flambeau.network.joining import FromTap, Tap
 from flambeau.network.norm import BatchNorm, Dropout2d, GroupNorm, InstanceNorm, LayerNorm
 from flambeau.network.pooling import AttentionPool, AvgPool, FirstState, GlobalAvgPool, GlobalMaxPool, LastState, MaxPool
+from flambeau.network.pretrained import CustomNetwork, TimmNetwork, TransformersNetwork
 from flambeau.network.recurrent import Gru, Lstm, Rnn
 from flambeau.network.scaling import LayerScale, SqueezeExcitation, StochasticDepth
 from flambeau.network.sequence import AsImage, AsSequence, ClassToken, Conv1d, Conv1dBlock, Embedding, PatchEmbedding, PositionalEncoding
-from flambeau.network.spec import Branches, CustomNetwork, LayerList, NetworkSpec, TimmNetwork
+from flambeau.network.spec import Branches, LayerList, NetworkSpec
 
 __all__ = [
     "AsImage",
@@ -81,5 +82,6 @@ __all__ = [
     "Tap",
     "TimmNetwork",
     "TransformerBlock",
+    "TransformersNetwork",
     "Upsample",
 ]

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from flambeau.errors import ExtraMissing, Notice, RecipeError, ShapeError
+from flambeau.errors import ExtraMissing, RecipeError, ShapeError
 from flambeau.messages import printable
 from flambeau.naming import closest
 from flambeau.network.body import Body, drawing, refuse_giant
 from flambeau.network.chain import inside
 from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, IMAGE, Shape
+from flambeau.network.matching import is_counter
 from flambeau.network.modules import Chain, Frozen
-from flambeau.network.spec import HUB, TimmNetwork
-from flambeau.network.weights import fit_weights, read_weights
+from flambeau.network.pretrained import HUB, TimmNetwork
+from flambeau.network.weights import KeyReport, load_weights
+from flambeau.types import SeenImages
 
 _PATH = ("network", "timm")
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How the images were prepared that a pretrained model has seen; the image input may follow it."""
-
-    size: tuple[int, int]
-    """Height and width in pixels."""
-    mean: tuple[float, ...]
-    """Of each channel, 0 to 1."""
-    std: tuple[float, ...]
-    interpolation: str
-    """How it was resized: "bicubic", "bilinear"."""
-
-
-def backbone_preparation(name: str) -> Preparation:
-    """timm's name of a model -> how its images are prepared.
+def backbone_preparation(name: str) -> SeenImages:
+    """timm's name of a model -> how the images were prepared that its pretrained weights have seen.
 
     Raises:
         ExtraMissing: timm is not installed.
@@ -49,7 +35,7 @@ def backbone_preparation(name: str) -> Preparation:
     _known(timm, name)
     config = timm.get_pretrained_cfg(name)
     _, height, width = config.input_size
-    return Preparation((height, width), tuple(config.mean), tuple(config.std), config.interpolation)
+    return SeenImages(name, (height, width), tuple(config.mean), tuple(config.std), config.interpolation)
 
 
 def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool) -> Body:
@@ -77,10 +63,11 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
         raise ShapeError("timm-size", path=_PATH, network=spec.name, gets=str(shape), reason=_reason(error)) from error
     with drawing(seed):
         model = _created(timm, spec, shape, pretrained and spec.weights == HUB)
-    notices = _loaded(spec, model) if pretrained and spec.weights not in (None, HUB) else ()
+    reports = _loaded(spec, model) if pretrained else ()
     module = Frozen(model) if spec.freeze else model
     chain = Chain({"0_timm": module}, [Shape(FEATURES, tuple(features.shape[1:]))])
-    return Body(chain, features.shape[1], ((chain, spec.lr_scale),), notices=notices)
+    notices = tuple(notice for report in reports for notice in report.notices)
+    return Body(chain, features.shape[1], ((chain, spec.lr_scale),), notices=notices, reports=reports)
 
 
 def _timm() -> ModuleType:
@@ -112,23 +99,13 @@ def _created(timm: ModuleType, spec: TimmNetwork, shape: Shape, pretrained: bool
     return model
 
 
-def _loaded(spec: TimmNetwork, model: nn.Module) -> tuple[Notice, ...]:
-    """The weights of a file put into the model; what did not fit is noticed."""
-    assert spec.weights is not None
-    path = Path(spec.weights)
-    weights: Mapping[str, Tensor] = read_weights(path, (*_PATH, "weights"))
-    report = fit_weights(model, weights)
-    if not report.loaded:
-        raise RecipeError("weights-do-not-fit", path=(*_PATH, "weights"), file=str(path), network=spec.name, keys=report.example)
-    if not report.missing and not report.differing:
+def _loaded(spec: TimmNetwork, model: nn.Module) -> tuple[KeyReport, ...]:
+    """The weights that the spec names put into the model; those of the hub are in it already."""
+    if spec.weights is None:
         return ()
-    facts: dict[str, object] = {
-        "file": str(path),
-        "loaded": len(report.loaded),
-        "total": len(report.loaded) + len(report.missing) + len(report.differing),
-        "missing": ", ".join([*report.differing, *report.missing][:5]),
-    }
-    return (Notice("weights-in-part", facts),)
+    if spec.weights == HUB:
+        return (KeyReport(HUB, tuple(name for name in model.state_dict() if not is_counter(name)), (), (), ()),)
+    return (load_weights(model, spec.weights, spec.rename, (*_PATH, "weights"), spec.name),)
 
 
 def _reason(error: Exception) -> str:

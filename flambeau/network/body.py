@@ -16,6 +16,7 @@ from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, Layer, Shape
 from flambeau.network.pooling import GlobalAvgPool
 from flambeau.network.rewriting import pool_first
+from flambeau.network.weights import KeyReport
 
 MAX_LAYERS = 2_000
 MAX_PARAMETERS = 2_000_000_000
@@ -36,6 +37,8 @@ class Body:
     on_meta: bool = True
     """Whether it runs on tensors without memory; code of the user may look at its numbers."""
     notices: tuple[Notice, ...] = ()
+    reports: tuple[KeyReport, ...] = ()
+    """What came from files of weights."""
 
 
 @contextmanager

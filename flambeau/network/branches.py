@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,7 @@ def build_branches(spec: Branches, shapes: Mapping[str, Shape], seed: int, build
         tuple(part for body in everything for part in body.scaled),
         all(body.on_meta for body in everything),
         tuple(notice for body in everything for notice in body.notices),
+        tuple(replace(report, place=name) for name, body in zip([*shapes, "trunk"], everything, strict=True) for report in body.reports),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from flambeau.network.body import MAX_PARAMETERS, Body, build_body, drawing
 from flambeau.network.branches import build_branches
 from flambeau.network.layer import Layer, Shape
 from flambeau.network.padding import Flow, entering
-from flambeau.network.spec import PRESETS, AnyNetwork, Branches, CustomNetwork, OneInput, TimmNetwork, read_preset
+from flambeau.network.pretrained import CustomNetwork, TimmNetwork, TransformersNetwork
+from flambeau.network.spec import PRESETS, AnyNetwork, Branches, OneInput, read_preset
+from flambeau.network.weights import load_weights
 from flambeau.types import MASK, TensorSpec
 
 
@@ -32,6 +35,7 @@ class Network(nn.Module):
         """The parts whose learning rate is a share of the head's, and that share."""
         self.on_meta = body.on_meta
         self.notices = body.notices
+        self.reports = body.reports
 
     @property
     def tensor_names(self) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ def build(
     Raises:
         ShapeError: layers that do not fit together or do not fit the input; `path` addresses the node.
         RecipeError: a network that is too large, code that is not allowed, weights that do not fit.
-        ExtraMissing: timm is not installed.
+        ExtraMissing: timm or transformers is not installed.
     """
     assert list(specs) == list(prepare)
     shapes = {name: Shape.of(tensor) for name, tensor in specs.items()}
@@ -115,11 +119,21 @@ def _body(spec: OneInput, shape: Shape, seed: int, allow_code: bool, pretrained:
         from flambeau.network.backbone import build_backbone
 
         return build_backbone(spec, shape, seed, pretrained)
+    if isinstance(spec, TransformersNetwork):
+        from flambeau.network.encoder import build_encoder
+
+        return build_encoder(spec, shape, seed, pretrained)
     if isinstance(spec, CustomNetwork):
         from flambeau.network.custom import build_custom
 
-        return build_custom(spec, shape, seed, allow_code)
-    return build_body(preset_layers(spec, shape) if isinstance(spec, str) else spec.filled(), shape, seed)
+        return build_custom(spec, shape, seed, allow_code, pretrained)
+    if isinstance(spec, str):
+        return build_body(preset_layers(spec, shape), shape, seed)
+    body = build_body(spec.filled(), shape, seed)
+    if spec.weights is None or not pretrained:
+        return body
+    report = load_weights(body.module, spec.weights, spec.rename, ("network", "weights"), "layers")
+    return replace(body, notices=report.notices, reports=(report,))
 
 
 def preset_layers(name: str, shape: Shape) -> tuple[Layer, ...]:

@@ -15,33 +15,37 @@ from flambeau.network.cost import evaluating, example
 from flambeau.network.layer import FEATURES, IMAGE, SEQUENCE, Shape
 from flambeau.network.modules import Chain
 from flambeau.network.pooling import GlobalAvgPool
-from flambeau.network.spec import CustomNetwork
+from flambeau.network.pretrained import CustomNetwork
+from flambeau.network.weights import load_weights
 
 _PATH = ("network", "custom")
 _AXES = {2: FEATURES, 3: SEQUENCE, 4: IMAGE}
 """What a result of so many axes, the batch included, is taken for."""
 
 
-def build_custom(spec: CustomNetwork, shape: Shape, seed: int, allow_code: bool) -> Body:
+def build_custom(spec: CustomNetwork, shape: Shape, seed: int, allow_code: bool, pretrained: bool) -> Body:
     """A class of the user -> its module, and a global pool behind it where it does not give features.
 
     What it gives is found by running it on two examples of zeros on the CPU, so its code may look at the numbers.
 
     Raises:
-        RecipeError: not allowed, not found, not a module, or it fails.
+        RecipeError: not allowed, not found, not a module, it fails, or its weights do not fit.
         ShapeError: it fails on the example, or does not give one tensor with the batch axis in front.
     """
     if not allow_code:
         raise RecipeError("code-not-allowed", path=(*_PATH, "target"), target=spec.target)
     with drawing(seed):
         module = _made(spec, _loaded(spec.target))
+    wanted = spec.weights if pretrained else None
+    reports = () if wanted is None else (load_weights(module, wanted, spec.rename, (*_PATH, "weights"), spec.target),)
     after = _tried(spec.target, module, shape)
     modules, shapes = {"0_custom": module}, [after]
     if after.axes != FEATURES:
         pool = build_chain((GlobalAvgPool(),), after)
         modules["1_global_avg_pool"] = pool
         shapes.append(pool.shapes[-1])
-    return Body(Chain(modules, shapes), shapes[-1].concrete[0], on_meta=False)
+    notices = tuple(notice for report in reports for notice in report.notices)
+    return Body(Chain(modules, shapes), shapes[-1].concrete[0], on_meta=False, notices=notices, reports=reports)
 
 
 def _loaded(target: str) -> type[nn.Module]:

@@ -255,7 +255,7 @@ def joined(tensors: Sequence[Tensor], axis: int | None) -> Tensor:
     return total
 
 
-class Frozen(nn.Module):
+class Frozen(OverTime):
     """A module that stays as it is: no gradients, and always in evaluation mode, so that its norms keep their statistics."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -268,5 +268,5 @@ class Frozen(nn.Module):
         self.module.train(False)
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.module(x)  # type: ignore[no-any-return]
+    def forward(self, x: Flow) -> Flow:
+        return through(self.module, x)

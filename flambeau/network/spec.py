@@ -1,22 +1,27 @@
-"""What `network:` of a recipe can be: a preset's name, a list of layers, a timm model, a module of the user, or one of these for each input."""
+"""What `network:` of a recipe can be: a preset's name, a list of layers, a pretrained model of timm or transformers, a module of the user,
+or one of these for each input.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
-from pydantic import Field, PlainSerializer, PlainValidator, Strict, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from flambeau.choice import problem
 from flambeau.config import Config
 from flambeau.naming import closest
 from flambeau.network.combine import LAYERS, Node
+from flambeau.network.encoder_folder import encoder_config
 from flambeau.network.initialisation import Initialise
-from flambeau.network.layer import FEATURES, Axes, Layer, Small
+from flambeau.network.layer import FEATURES, Axes, Layer
 from flambeau.network.node import Loc, retold, shown
+from flambeau.network.pretrained import WORDS, CustomNetwork, Rename, TimmNetwork, TransformersNetwork, WeightsFile, absolute
 
 PresetName: TypeAlias = Literal[
     "mlp",
@@ -47,43 +52,16 @@ class LayerList(Config):
     """What is done to an example, one after the other."""
     initialise: Initialise = Initialise()
     """How the weights start, where a layer does not say it itself."""
+    weights: WeightsFile | None = None
+    """Weights to start with: a .safetensors file, a torch checkpoint, or the folder of a finished run, relative to the recipe."""
+    rename: Rename = Field(default_factory=dict)
+    """Where names differ: {regular expression: replacement} for the names in `weights`, one after the other."""
 
     def filled(self) -> tuple[Layer, ...]:
         """The layers with every open initialisation filled."""
         layers = self.initialise.fill(self.layers)
         assert isinstance(layers, tuple)
         return layers
-
-
-HUB = "hub"
-"""The word for timm's own pretrained weights, in place of a file."""
-
-
-class TimmNetwork(Config):
-    """A model of the timm library (`pip install "flambeau[zoo]"`), its classifier replaced by the head of the task."""
-
-    name: str = Field(max_length=200)
-    """timm's name of the model: resnet18, convnext_tiny, tf_efficientnet_lite0."""
-    weights: str | None = Field(None, max_length=4_096)
-    """null: from scratch; hub: pretrained, downloaded by timm; else a .safetensors file or a torch checkpoint, its path relative to
-    the recipe's folder."""
-    freeze: Annotated[bool, Strict()] = False
-    """Train the head alone and leave the model as it is."""
-    lr_scale: Small = 1.0
-    """Learning rate of the model as a share of the head's, 0 to 1; pretrained weights want 0.1 or less."""
-
-
-class CustomNetwork(Config):
-    """A class of the user, derived from torch.nn.Module; only where code of the user is allowed (--allow-code).
-
-    It takes what the preprocessing gives, (batch, *axes), and gives (batch, features), (batch, time, features) or
-    (batch, channels, height, width); the head is added behind it.
-    """
-
-    target: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=400)
-    """Where the class is: package.module:Class."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the class."""
 
 
 class Preset(Config):
@@ -115,20 +93,26 @@ class TimmForm(Config):
     timm: TimmNetwork | str
 
 
+class TransformersForm(Config):
+    """How a recipe names an encoder of transformers."""
+
+    transformers: TransformersNetwork | str
+
+
 class CustomForm(Config):
     """How a recipe names a class of the user."""
 
     custom: CustomNetwork | str
 
 
-_OneForm: TypeAlias = PresetName | tuple[Node, ...] | LayerList | TimmForm | CustomForm
-_BY_NAME: Mapping[str, type[Config]] = {"timm": TimmNetwork, "custom": CustomNetwork}
+_OneForm: TypeAlias = PresetName | tuple[Node, ...] | LayerList | TimmForm | TransformersForm | CustomForm
+_BY_NAME: Mapping[str, type[Config]] = {"timm": TimmNetwork, "transformers": TransformersNetwork, "custom": CustomNetwork}
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 def _read_one(value: object) -> str | Config:
-    """A network of one input, as YAML or as Python, -> a preset's name, LayerList, TimmNetwork or CustomNetwork."""
-    if isinstance(value, LayerList | TimmNetwork | CustomNetwork):
+    """A network of one input, as YAML or as Python, -> a preset's name, or its config."""
+    if isinstance(value, LayerList | TimmNetwork | TransformersNetwork | CustomNetwork):
         return value
     if isinstance(value, str):
         return _known_preset(value)
@@ -177,7 +161,7 @@ def _write(value: str | Config) -> object:
     """The resolved form: every field of every layer. A list stays a list unless it says how its weights start."""
     if isinstance(value, LayerList):
         tree = value.model_dump(mode="json")
-        return tree if value.initialise != Initialise() else tree["layers"]
+        return tree["layers"] if value == LayerList(layers=value.layers) else tree
     name = next((name for name, cls in _BY_NAME.items() if isinstance(value, cls)), None)
     if name is not None:
         assert isinstance(value, Config)
@@ -190,7 +174,7 @@ if TYPE_CHECKING:
 
     _Move: TypeAlias = Callable[[Loc], Loc]
 
-OneInput: TypeAlias = str | LayerList | TimmNetwork | CustomNetwork
+OneInput: TypeAlias = str | LayerList | TimmNetwork | TransformersNetwork | CustomNetwork
 """A network of one input: the name of a preset, or what was read."""
 _OneSpec = Annotated[OneInput, PlainValidator(_read_one, json_schema_input_type=_OneForm), PlainSerializer(_write)]
 
@@ -199,7 +183,7 @@ class Branches(Config):
     """Several inputs, each with a network of its own; what they give is joined and goes through the trunk."""
 
     branches: dict[str, _OneSpec] = Field(min_length=1)
-    """The network of each input, by the input's name: a preset, a list of layers, a timm model or a class of the user."""
+    """The network of each input, by the input's name: a preset, a list of layers, a pretrained model or a class of the user."""
     join: Literal["concatenate", "sum", "attention"] = "concatenate"
     """concatenate: the features of all side by side; sum: added up; attention: a mean, weighted anew for each example. For the last two,
     a branch that is not as wide as the widest gets a linear behind it."""
@@ -218,12 +202,50 @@ def networks_in(spec: AnyNetwork) -> Mapping[str, OneInput]:
 
 
 def name_of(spec: AnyNetwork) -> str:
-    """What to call a network in one line: its preset, its timm model or its class; "layers" for a list."""
+    """What to call a network in one line: its preset, its pretrained model or its class; "layers" for a list."""
     if isinstance(spec, Branches):
         return " + ".join(f"{name}: {name_of(branch)}" for name, branch in spec.branches.items())
     if isinstance(spec, str):
         return spec
+    if isinstance(spec, TransformersNetwork):
+        return Path(spec.name).name
     return "layers" if isinstance(spec, LayerList) else str(getattr(spec, next(iter(type(spec).model_fields))))
+
+
+def changed_parts(spec: AnyNetwork, change: Callable[[OneInput], OneInput]) -> AnyNetwork:
+    """The same network with each of its parts (those that `networks_in` lists) changed."""
+    if not isinstance(spec, Branches):
+        return change(spec)
+    branches = {name: change(branch) for name, branch in spec.branches.items()}
+    return spec.model_copy(update={"branches": branches, "trunk": change(spec.trunk)})
+
+
+def placed(spec: AnyNetwork, base: Path) -> AnyNetwork:
+    """The same network with its files addressed from the recipe's folder. What is no folder there is a name on the hub."""
+
+    def one(part: OneInput) -> OneInput:
+        if isinstance(part, str):
+            return part
+        update = {} if part.weights is None or part.weights in WORDS else {"weights": absolute(part.weights, base)}
+        if isinstance(part, TransformersNetwork) and Path(absolute(part.name, base)).is_dir():
+            update["name"] = absolute(part.name, base)
+        return part.model_copy(update=update) if update else part
+
+    return changed_parts(spec, one)
+
+
+def without_places(spec: AnyNetwork) -> AnyNetwork:
+    """The same network with the mere names of its files: what may leave this machine."""
+
+    def one(part: OneInput) -> OneInput:
+        if isinstance(part, str):
+            return part
+        update = {} if part.weights is None else {"weights": Path(part.weights).name}
+        if isinstance(part, TransformersNetwork) and Path(part.name).is_absolute():
+            update["name"] = Path(part.name).name
+        return part.model_copy(update=update) if update else part
+
+    return changed_parts(spec, one)
 
 
 def names_code(spec: AnyNetwork) -> bool:
@@ -232,7 +254,8 @@ def names_code(spec: AnyNetwork) -> bool:
 
 
 def expanded(spec: AnyNetwork, shapes: Mapping[str, Axes]) -> AnyNetwork:
-    """The same network with its layers in the place of a preset's name. A preset that does not take what comes in stays a name.
+    """The same network with its layers in the place of a preset's name, and with what the folder of an encoder says of it. A preset that
+    does not take what comes in stays a name.
 
     Args:
         shapes: the named axes that each input has, in order.
@@ -244,6 +267,8 @@ def expanded(spec: AnyNetwork, shapes: Mapping[str, Axes]) -> AnyNetwork:
 
 
 def _one_expanded(spec: OneInput, axes: Axes) -> OneInput:
+    if isinstance(spec, TransformersNetwork):
+        return spec.model_copy(update={"config": encoder_config(spec)})
     name = next((preset for preset in PRESETS if preset == spec), None)
     if name is None or axes not in read_preset(name).takes:
         return spec

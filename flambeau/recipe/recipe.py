@@ -17,7 +17,7 @@ from flambeau.data.config import DataConfig
 from flambeau.document import Tree, write
 from flambeau.evaluation.config import TestConfig
 from flambeau.inputs.union import AnyInput
-from flambeau.network.spec import HUB, NetworkSpec, TimmNetwork, names_code
+from flambeau.network.spec import NetworkSpec, names_code, placed, without_places
 from flambeau.recipe.schema import Schema
 from flambeau.tasks.union import AnyTask
 from flambeau.training.config import TrainingConfig
@@ -58,11 +58,8 @@ class Recipe(Config):
     @field_validator("network", mode="after")
     @classmethod
     def _with_placed_weights(cls, network: Any, info: ValidationInfo) -> Any:
-        """So is a file of weights."""
-        if not isinstance(network, TimmNetwork) or network.weights in (None, HUB):
-            return network
-        base = Path((info.context or {}).get("folder", "")).absolute()
-        return network.model_copy(update={"weights": str(base / Path(str(network.weights)).expanduser())})
+        """So are files of weights."""
+        return network if network == "auto" else placed(network, Path((info.context or {}).get("folder", "")).absolute())
 
     @property
     def hash(self) -> str:
@@ -82,11 +79,10 @@ class Recipe(Config):
         return names_code(self.network)
 
     def without_places(self) -> Recipe:
-        """The same work without where its data and weights lie: what may leave this machine."""
-        network = self.network
-        if isinstance(network, TimmNetwork) and network.weights is not None:
-            network = network.model_copy(update={"weights": Path(network.weights).name})
-        return self.model_copy(update={"data": self.data.model_copy(update=dict.fromkeys(LOCATIONS)), "network": network})
+        """The same work without where its data, weights and tokenizers lie: what may leave this machine."""
+        network = self.network if self.network == "auto" else without_places(self.network)
+        inputs = {name: chosen.without_places() for name, chosen in self.inputs.items()}
+        return self.model_copy(update={"data": self.data.model_copy(update=dict.fromkeys(LOCATIONS)), "inputs": inputs, "network": network})
 
     def to_tree(self) -> dict[str, Tree]:
         """The recipe as plain data, in long form, with every default in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +12,9 @@ from torch import nn
 from torch.nn import Parameter
 
 from flambeau.errors import RecipeError
+
+_WHOLE = re.compile(r"\d+_(timm|transformers|custom)")
+"""A step of a parameter's name that stands for a model with blocks of its own."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +96,44 @@ def _paces(network: nn.Module, paces: Paces) -> dict[int, tuple[float, int]]:
             raise RecipeError(
                 "group-empty", path=("training", "groups", place, "match"), pattern=pattern, names=", ".join(sorted(map(_block, names))[:12])
             )
-    blocks = list(dict.fromkeys(_block(name) for name in names))
+    block_of = _blocks(network)
+    blocks = list(dict.fromkeys(block_of.values()))
     found = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            from_top = len(blocks) - 1 - blocks.index(_block(name))
+            from_top = len(blocks) - 1 - blocks.index(block_of[name])
             scale = prod(scale for pattern, scale in paces.scales if fnmatchcase(name, pattern)) * paces.layer_decay**from_top
             found[id(parameter)] = (scale, from_top * paces.unfreeze)
     return found
 
 
+def _blocks(network: nn.Module) -> dict[str, str]:
+    """Name of each parameter that can learn -> the block that it belongs to. Norms and biases alone are no block: they go with what is
+    in front of them.
+    """
+    named = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    weighty = {_block(name) for name, parameter in named.items() if parameter.ndim > 1}
+    found, before = {}, ""
+    for name in named:
+        before = _block(name) if _block(name) in weighty or not before else before
+        found[name] = before
+    return found
+
+
 def _block(name: str) -> str:
-    """The part of a network that a parameter belongs to: its path up to the first step with a number in it, without its own name."""
+    """The part of a network that a parameter belongs to: its path up to the first step with a number in it, without its own name.
+
+    Of a model that came whole (timm, transformers, a class of the user) the blocks are those inside: up to the first number there, or its
+    first step where none has one.
+    """
     steps = name.split(".")[:-1]
-    place = next((place for place, step in enumerate(steps) if any(character.isdigit() for character in step)), len(steps) - 1)
-    return ".".join(steps[: place + 1])
+    whole = next((place for place, step in enumerate(steps) if _WHOLE.fullmatch(step)), None)
+    start = 0 if whole is None else whole + 1
+    while whole is not None and steps[start : start + 1] in (["module"], ["model"]):  # the wrappers of this package
+        start += 1
+    numbered = next((place for place in range(start, len(steps)) if any(map(str.isdigit, steps[place]))), None)
+    last = len(steps) - 1 if whole is None else start
+    return ".".join(steps[: (last if numbered is None else numbered) + 1])
 
 
 def _hidden(network: nn.Module) -> set[int]:

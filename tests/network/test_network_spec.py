@@ -83,10 +83,11 @@ def test_the_resolved_form_says_everything_and_reads_back_equal() -> None:
     assert tree[2]["residual"]["layers"] == tree[:1]
     assert read(yaml.safe_dump(tree)) == spec
     with_start = read("{layers: [relu], initialise: {weights: kaiming}}")
-    assert SPEC.dump_python(with_start) == {"layers": ["relu"], "initialise": {"weights": "kaiming", "zero_residual": False}}
+    written = {"layers": ["relu"], "initialise": {"weights": "kaiming", "zero_residual": False}, "weights": None, "rename": {}}
+    assert SPEC.dump_python(with_start) == written
     for other in ("small_resnet", "{timm: resnet18}", "{custom: {target: 'a.b:C', arguments: {width: 3}}}"):
         assert read(yaml.safe_dump(SPEC.dump_python(read(other)))) == read(other)
-    assert SPEC.dump_python(TimmNetwork(name="x"))["timm"] == {"name": "x", "weights": None, "freeze": False, "lr_scale": 1.0}
+    assert SPEC.dump_python(TimmNetwork(name="x"))["timm"] == {"name": "x", "weights": None, "rename": {}, "freeze": False, "lr_scale": 1.0}
     assert read("{custom: 'a:B'}") == CustomNetwork(target="a:B")
 
 
