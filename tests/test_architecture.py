@@ -36,7 +36,7 @@ ROWS = """
     predictor
     data
     inputs | tasks | network
-    document | storage | extras | events
+    code | document | storage | extras | events
     types | errors
     choice
     config

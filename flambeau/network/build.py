@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from flambeau.errors import RecipeError
 from flambeau.network.body import MAX_PARAMETERS, Body, build_body, drawing
 from flambeau.network.branches import build_branches
+from flambeau.network.custom import Custom, permitted
 from flambeau.network.layer import Layer, Shape
 from flambeau.network.padding import Flow, entering
 from flambeau.network.spec import PRESETS, AnyNetwork, Branches, CustomNetwork, OneInput, TimmNetwork, read_preset
@@ -116,10 +117,19 @@ def _body(spec: OneInput, shape: Shape, seed: int, allow_code: bool, pretrained:
 
         return build_backbone(spec, shape, seed, pretrained)
     if isinstance(spec, CustomNetwork):
-        from flambeau.network.custom import build_custom
+        return _build_custom(spec, shape, seed, allow_code)
+    layers = preset_layers(spec, shape) if isinstance(spec, str) else spec.filled()
+    return build_body(permitted(layers) if allow_code else layers, shape, seed)
 
-        return build_custom(spec, shape, seed, allow_code)
-    return build_body(preset_layers(spec, shape) if isinstance(spec, str) else spec.filled(), shape, seed)
+
+def _build_custom(spec: CustomNetwork, shape: Shape, seed: int, allow_code: bool) -> Body:
+    """A class of the user alone, as a list with one layer."""
+    layers = (Custom(spec.target, spec.arguments),)
+    try:
+        return build_body(permitted(layers) if allow_code else layers, shape, seed)
+    except RecipeError as error:
+        error.path = (*error.path[:1], *error.path[2:])
+        raise
 
 
 def preset_layers(name: str, shape: Shape) -> tuple[Layer, ...]:

@@ -11,9 +11,11 @@ import yaml
 from pydantic import Field, PlainSerializer, PlainValidator, Strict, ValidationError
 
 from flambeau.choice import problem
+from flambeau.code import Target
 from flambeau.config import Config
 from flambeau.naming import closest
 from flambeau.network.combine import LAYERS, Node
+from flambeau.network.custom import names_class
 from flambeau.network.initialisation import Initialise
 from flambeau.network.layer import FEATURES, Axes, Layer, Small
 from flambeau.network.node import Loc, retold, shown
@@ -80,7 +82,7 @@ class CustomNetwork(Config):
     (batch, channels, height, width); the head is added behind it.
     """
 
-    target: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=400)
+    target: Target
     """Where the class is: package.module:Class."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the class."""
@@ -228,7 +230,7 @@ def name_of(spec: AnyNetwork) -> str:
 
 def names_code(spec: AnyNetwork) -> bool:
     """Whether a spec names code of the user."""
-    return any(isinstance(one, CustomNetwork) for one in networks_in(spec).values())
+    return any(isinstance(one, CustomNetwork) or (isinstance(one, LayerList) and names_class(one.layers)) for one in networks_in(spec).values())
 
 
 def expanded(spec: AnyNetwork, shapes: Mapping[str, Axes]) -> AnyNetwork:
