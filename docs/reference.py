@@ -130,6 +130,7 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
         "data": "DataConfig",
         "data.split": "SplitConfig",
         "inputs.NAME": "ImageInput",
+        "inputs.NAME (custom)": "CustomInput",
         "task (classification)": "Classification",
         "task (multi_label)": "MultiLabel",
         "task (regression)": "Regression",

@@ -130,16 +130,18 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
 
     Args:
         threads: cores for the runner; None takes all that this process may use.
-        allow_code: permits a network of the user's own Python class, named in the artifact, to be imported.
+        allow_code: permits classes of the user, named in the artifact, to be imported: a network, an input.
         serving: takes the runner that was chosen for serving, whose answers may differ as far as was proven harmless at its export.
 
     Raises:
         DataError: a file is missing, altered or not ours; or the model answers differently here.
+        RecipeError: it needs a class of the user, and `allow_code` is off.
         ExtraMissing: the runtime that was chosen for serving is not installed.
     """
     manifest = verify_files(folder)
     preprocessors = {
-        name: fitted.preprocessor(fields, folder / "preprocessing.json") for name, fields in read_json(folder / "preprocessing.json").items()
+        name: fitted.preprocessor(fields, folder / "preprocessing.json", allow_code)
+        for name, fields in read_json(folder / "preprocessing.json").items()
     }
     target = fitted.target(read_json(folder / "target.json"), folder / "target.json")
     signature = read_json(folder / "signature.json")

@@ -8,12 +8,14 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from flambeau.errors import RecipeError
+from flambeau.errors import FlambeauError, RecipeError
 from flambeau.messages import printable
 
 Target: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=400)]
 """Where a class is: ``package.module:Class``."""
 T = TypeVar("T")
+_PUBLIC = {"torch.nn.modules.module": "torch.nn", "flambeau.inputs.input": "flambeau.plugins"}
+"""Where people import what is defined elsewhere."""
 
 
 def found_class(target: str, kind: type[T], allowed: bool, *path: str | int) -> type[T]:
@@ -45,16 +47,27 @@ def refused(target: str, *path: str | int) -> RecipeError:
     return RecipeError("code-not-allowed", path=(*path, "target"), target=target)
 
 
-def made(make: Callable[..., T], arguments: Mapping[str, Any], target: str, *path: str | int) -> T:
-    """What a class of the user makes of its arguments.
+def made(cls: Callable[..., T], arguments: Mapping[str, Any], target: str, *path: str | int) -> T:
+    """An object of a class of the user.
+
+    Raises:
+        RecipeError: it cannot be made.
+    """
+    return attempt(lambda: cls(**arguments), target, *path, "arguments")
+
+
+def attempt(work: Callable[[], T], target: str, *path: str | int) -> T:
+    """What code of the user does.
 
     Raises:
         RecipeError: it fails.
     """
     try:
-        return make(**arguments)
+        return work()
+    except FlambeauError:
+        raise
     except Exception as error:  # the user's code may raise anything
-        raise RecipeError("code-fails", path=(*path, "arguments"), target=target, reason=reason_of(error)) from error
+        raise RecipeError("code-fails", path=path, target=target, reason=reason_of(error)) from error
 
 
 def reason_of(error: Exception) -> str:
@@ -64,4 +77,4 @@ def reason_of(error: Exception) -> str:
 
 def full_name(kind: type) -> str:
     """A class as people write it: torch.nn.Module."""
-    return f"{kind.__module__.removesuffix('.modules.module')}.{kind.__qualname__}"
+    return f"{_PUBLIC.get(kind.__module__, kind.__module__)}.{kind.__qualname__}"

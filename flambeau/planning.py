@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from flambeau import randomness
+from flambeau.code import refused
 from flambeau.data.examples import Source
 from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
 from flambeau.document import Document, read_file
 from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
+from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.network.choose import Choice, choose
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
@@ -122,11 +124,12 @@ class Plan:
     """The recipe as it was given; "" without one."""
     document: Document | None
     """The recipe's file, which errors point into."""
+    allow_code: bool = False
     notices: tuple[Notice, ...] = ()
 
     def changed(self, setting: str) -> Plan:
         """The plan with one more setting."""
-        return replace(self, recipe=_changed(self.recipe, [setting]))
+        return replace(self, recipe=_changed(self.recipe, self, [setting]))
 
     @contextmanager
     def placing_errors(self) -> Iterator[None]:
@@ -142,20 +145,21 @@ def resolve(request: Request) -> Plan:
         RecipeError: with every problem of the recipe and its place.
         DataError: the data is not there, or nothing in it can be learned from.
     """
-    given, document, text = _given(request.recipe)
+    given, document, text = _given(request.recipe, request.allow_code)
     recipe = _placed(given, request.data)
-    recipe = _changed(recipe, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
+    recipe = _changed(recipe, request, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
     target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task else None)
     with placing_errors(document):
         memory = request.data if isinstance(request.data, Mapping) else None
+        _demand_permission(recipe)
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
-        recipe = _with_training(recipe, given, len(source), [s for s in request.settings if _room(s) == "training"])
+        recipe = _with_training(recipe, given, len(source), request, [s for s in request.settings if _room(s) == "training"])
         recipe, notices = _with_inputs(recipe, source, request)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
-        recipe = _changed(_expanded(recipe, source), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
-    return Plan(recipe, source, name, why, choice, text, document, notices)
+        recipe = _changed(_expanded(recipe, source), request, [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
+    return Plan(recipe, source, name, why, choice, text, document, request.allow_code, notices)
 
 
 @contextmanager
@@ -178,16 +182,16 @@ def preprocessors_of(inputs: Mapping[str, Input], source: Source) -> dict[str, P
     return {name: chosen.fit(_read(chosen, source, name)) for name, chosen in inputs.items()}
 
 
-def _given(recipe: Path | Recipe | Mapping[str, Any] | None) -> tuple[Recipe, Document | None, str]:
+def _given(recipe: Path | Recipe | Mapping[str, Any] | None, allow_code: bool) -> tuple[Recipe, Document | None, str]:
     if recipe is None:
         return Recipe(), None, ""
     if isinstance(recipe, Recipe):
-        return recipe, None, recipe.to_yaml()
+        return (parse(recipe.to_tree(), allow_code=True) if allow_code and recipe.names_code else recipe), None, recipe.to_yaml()
     if isinstance(recipe, Mapping):
-        parsed = parse(dict(recipe))
+        parsed = parse(dict(recipe), allow_code=allow_code)
         return parsed, None, parsed.to_yaml()
     document = read_file(recipe)
-    return parse(document.tree, document.marks, recipe), document, recipe.read_text(encoding="utf-8-sig")
+    return parse(document.tree, document.marks, recipe, allow_code), document, recipe.read_text(encoding="utf-8-sig")
 
 
 def _placed(recipe: Recipe, data: object) -> Recipe:
@@ -198,9 +202,15 @@ def _placed(recipe: Recipe, data: object) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": None, "table": None, "arrays": None, **place})})
 
 
-def _changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+def _changed(recipe: Recipe, asked: Request | Plan, settings: Sequence[str]) -> Recipe:
     """The recipe with settings applied to its resolved form."""
-    return parse(apply(recipe.to_tree(), settings)) if settings else recipe
+    return parse(apply(recipe.to_tree(), settings), allow_code=asked.allow_code) if settings else recipe
+
+
+def _demand_permission(recipe: Recipe) -> None:
+    for name, chosen in recipe.inputs.items():
+        if isinstance(chosen, CustomInput) and not chosen.is_open:
+            raise refused(chosen.target, "inputs", name)
 
 
 def _grouped(recipe: Recipe) -> Recipe:
@@ -217,7 +227,7 @@ def _room(setting: str) -> str | int:
     return path[0]
 
 
-def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: Sequence[str]) -> Recipe:
+def _with_training(recipe: Recipe, given: Recipe, num_examples: int, request: Request, settings: Sequence[str]) -> Recipe:
     """The recipe with its training settled. What neither recipe nor settings fix follows: epochs and patience from the number of
     examples, schedule and batch size from the optimizer.
     """
@@ -226,7 +236,8 @@ def _with_training(recipe: Recipe, given: Recipe, num_examples: int, settings: S
     tree = apply(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}).to_tree(), settings)
     assert isinstance(tree, dict) and isinstance(tree["training"], dict)
     followers = {"schedule", "batch_size"} - fixed
-    recipe = parse({**tree, "training": {name: value for name, value in tree["training"].items() if name not in followers}})
+    tree["training"] = {name: value for name, value in tree["training"].items() if name not in followers}
+    recipe = parse(tree, allow_code=request.allow_code)
     if "stop_early" in fixed:
         return recipe
     patience = {"stop_early": patience_for(recipe.training.epochs)}
@@ -254,7 +265,7 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     _demand_columns(inputs, source)
     task = _task(recipe, source, [source.raw(row) for row in rows], settings)
     resolved = _resolved(inputs, sample)
-    recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
+    recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), request, [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
     return recipe.model_copy(update={"inputs": _resolved(recipe.inputs, sample)}), tuple(notices)
 

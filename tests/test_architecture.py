@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "flambeau"
 ROWS = """
     __main__
-    cli | sklearn
+    cli | sklearn | plugins
     demo | doctor
     pipeline
     views | reporting
