@@ -107,7 +107,7 @@ def _layers(words: Mapping[str, str]) -> Iterator[str]:
     yield from (words["first"], "")
     for layer in layer_catalogue():
         takes = words["or"].join(" x ".join(axes) for axes in layer.takes) or words["any"]
-        gives = " x ".join(layer.gives) if layer.gives else words["same"]
+        gives = words["same"] if layer.gives is None else " x ".join(layer.gives) or words["any"]
         yield from (f"## {layer.name}", "", layer.summary, "", f"{words['takes']} {takes}; {words['gives']} {gives}.", "")
         yield from _table(words, (_layer_row(field, words) for field in layer.fields))
 
@@ -130,6 +130,7 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
         "data": "DataConfig",
         "data.split": "SplitConfig",
         "inputs.NAME": "ImageInput",
+        "inputs.NAME (custom)": "CustomInput",
         "task (classification)": "Classification",
         "task (multi_label)": "MultiLabel",
         "task (regression)": "Regression",

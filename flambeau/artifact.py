@@ -136,19 +136,21 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
 
     Args:
         threads: cores for the runner; None takes all that this process may use.
-        allow_code: permits a network of the user's own Python class, named in the artifact, to be imported.
+        allow_code: permits classes of the user, named in the artifact, to be imported: a network, an input.
         serving: takes the runner that was chosen for serving, whose answers may differ as far as was proven harmless at its export.
         device: where it computes; on another one than "cpu" in float32, and its answers may differ no more than those of an export.
 
     Raises:
         DataError: a file is missing, altered or not ours; or the model answers differently here.
+        RecipeError: it needs a class of the user, and `allow_code` is off.
         ExtraMissing: the runtime that was chosen for serving, or what a GPU needs, is not installed.
         DeviceError: the device is not there.
         UsageError: no such device can be.
     """
     manifest = verify_files(folder)
     preprocessors = {
-        name: fitted.preprocessor(fields, folder / "preprocessing.json") for name, fields in read_json(folder / "preprocessing.json").items()
+        name: fitted.preprocessor(fields, folder / "preprocessing.json", allow_code)
+        for name, fields in read_json(folder / "preprocessing.json").items()
     }
     target = fitted.target(read_json(folder / "target.json"), folder / "target.json")
     signature = read_json(folder / "signature.json")

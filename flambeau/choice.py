@@ -74,7 +74,7 @@ class OneOf:
         try:
             return kind.model_validate({kind.first_field(): content} if short else content)
         except ValidationError as error:
-            raise ValidationError.from_exception_data(name, [_moved(line, place, int(short)) for line in error.errors()]) from None
+            raise ValidationError.from_exception_data(name, [moved(line, place, int(short)) for line in error.errors()]) from None
 
     def _split(self, value: object) -> tuple[str, object, tuple[str, ...]]:
         if isinstance(value, str):
@@ -101,7 +101,7 @@ def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaV
     return {"type": "object", "properties": {kind.name: {"anyOf": forms}}, "required": [kind.name], "additionalProperties": False}
 
 
-def _moved(line: ErrorDetails, place: Sequence[str], dropped: int) -> InitErrorDetails:
+def moved(line: ErrorDetails, place: Sequence[str], dropped: int) -> InitErrorDetails:
     """One problem, its place seen from outside; in the short form without the field that the recipe does not name."""
     error = PydanticCustomError(line["type"], _literal(line["msg"]), line.get("ctx"))
     return InitErrorDetails(type=error, loc=(*place, *line["loc"][dropped:]), input=line["input"])

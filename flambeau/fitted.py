@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flambeau.errors import DataError
+from flambeau.code import found_class
+from flambeau.errors import DataError, RecipeError
 from flambeau.inputs.input import Preprocessor
 from flambeau.members import parsed
 from flambeau.messages import printable
@@ -23,6 +24,7 @@ PREPROCESSORS = {
     "sequence": "flambeau.inputs.sequence:SequencePreprocessor",
     "table": "flambeau.inputs.table:TablePreprocessor",
     "text": "flambeau.inputs.text:TextPreprocessor",
+    "custom": "flambeau.inputs.custom:CustomPreprocessor",
 }
 TARGETS = {
     "classification": "flambeau.tasks.classification:ClassTarget",
@@ -32,14 +34,22 @@ TARGETS = {
 }
 
 
-def preprocessor(fields: Any, file: Path) -> Preprocessor:
+def preprocessor(fields: Any, file: Path, allow_code: bool = False) -> Preprocessor:
     """What an artifact stores of one input -> its preprocessor.
+
+    Args:
+        allow_code: permits a class of the user to be imported.
 
     Raises:
         DataError: it is none that this program knows, or damaged.
+        RecipeError: it is a class of the user, which is not allowed or not found here.
     """
     found = _read(PREPROCESSORS, fields, file)
     assert isinstance(found, Preprocessor)
+    if found.type == "custom":
+        _demand_class(fields["target"], file, allow_code)
+        found = _read(PREPROCESSORS, fields, file, allow_code)
+        assert isinstance(found, Preprocessor)
     return found
 
 
@@ -54,9 +64,18 @@ def target(fields: Any, file: Path) -> Target:
     return found
 
 
-def _read(known: Mapping[str, str], fields: Any, file: Path) -> object:
+def _demand_class(target: str, file: Path, allow_code: bool) -> None:
+    kind: type[Any] = Preprocessor
+    try:
+        found_class(target, kind, allow_code)
+    except RecipeError as error:
+        error.path, error.where = (), str(file)
+        raise
+
+
+def _read(known: Mapping[str, str], fields: Any, file: Path, allow_code: bool = False) -> object:
     kind = fields.get("type") if isinstance(fields, Mapping) else None
     if not isinstance(kind, str) or kind not in known:
         raise DataError("artifact-member", where=str(file), reason=f"type: {printable(str(kind)[:60])}")
     module, name = known[kind].split(":")
-    return parsed(TypeAdapter(getattr(import_module(module), name)), fields, file)
+    return parsed(TypeAdapter(getattr(import_module(module), name)), fields, file, {"allow_code": allow_code})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,14 @@ def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, An
     return content
 
 
-def parsed(adapter: TypeAdapter[Any], fields: object, path: Path) -> Any:
-    """What a JSON member says, as a type.
+def parsed(adapter: TypeAdapter[Any], fields: object, path: Path, context: Mapping[str, object] | None = None) -> Any:
+    """What a JSON member says, as a type; `context` is that of pydantic's validation.
 
     Raises:
         DataError: it says something else; names the first place.
     """
     try:
-        return adapter.validate_python(fields)
+        return adapter.validate_python(fields, context=context)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError("artifact-member", where=str(path), reason=f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from flambeau import randomness
+from flambeau.code import refused
 from flambeau.data.examples import Source
 from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
@@ -22,16 +23,17 @@ from flambeau.data.split import expected_sizes
 from flambeau.document import Document, read_file
 from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
+from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.input import Input, Preprocessor
 from flambeau.network.choose import Choice, choose
 from flambeau.network.seen import seen_by
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
 from flambeau.recipe import Recipe, apply, located, parse
+from flambeau.recipe.following import with_training
 from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
 from flambeau.tasks.task import Task
 from flambeau.tasks.union import TASKS, AutoTask
-from flambeau.training.defaults import batch_size_for, choice_of_epoch, epochs_for, patience_for
 from flambeau.types import Example
 
 SAMPLE = 200
@@ -124,11 +126,12 @@ class Plan:
     """The recipe as it was given; "" without one."""
     document: Document | None
     """The recipe's file, which errors point into."""
+    allow_code: bool = False
     notices: tuple[Notice, ...] = ()
 
     def changed(self, setting: str) -> Plan:
         """The plan with one more setting."""
-        return replace(self, recipe=_changed(self.recipe, [setting]))
+        return replace(self, recipe=_changed(self.recipe, self, [setting]))
 
     @contextmanager
     def placing_errors(self) -> Iterator[None]:
@@ -144,22 +147,23 @@ def resolve(request: Request) -> Plan:
         RecipeError: with every problem of the recipe and its place.
         DataError: the data is not there, or nothing in it can be learned from.
     """
-    given, document, text = _given(request.recipe)
+    given, document, text = _given(request.recipe, request.allow_code)
     recipe = _placed(given, request.data)
-    recipe = _changed(recipe, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
+    recipe = _changed(recipe, request, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
     target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task else None)
     with placing_errors(document):
         memory = request.data if isinstance(request.data, Mapping) else None
+        _demand_permission(recipe)
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
         # the inputs as they were given: only those know what was left open
         recipe, notices = _with_inputs(recipe.model_copy(update={"inputs": given.inputs}), source, request)
         sizes = expected_sizes(len(source), recipe.data.split, source.given)
-        recipe = _with_training(recipe, given, sizes, [s for s in request.settings if _room(s) == "training"])
+        recipe = with_training(recipe, given, sizes, [s for s in request.settings if _room(s) == "training"], request.allow_code)
         recipe, choice = _with_network(recipe, source)
         name, why = request.network or (name_of(recipe.network), choice.reason if choice else "")
-        recipe = _changed(_expanded(recipe, source), [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
-    return Plan(recipe, source, name, why, choice, text, document, notices)
+        recipe = _changed(_expanded(recipe, source), request, [s for s in request.settings if _room(s) == "network" and not s.startswith("network=")])
+    return Plan(recipe, source, name, why, choice, text, document, request.allow_code, notices)
 
 
 @contextmanager
@@ -182,16 +186,16 @@ def preprocessors_of(inputs: Mapping[str, Input], source: Source) -> dict[str, P
     return {name: chosen.fit(_read(chosen, source, name)) for name, chosen in inputs.items()}
 
 
-def _given(recipe: Path | Recipe | Mapping[str, Any] | None) -> tuple[Recipe, Document | None, str]:
+def _given(recipe: Path | Recipe | Mapping[str, Any] | None, allow_code: bool) -> tuple[Recipe, Document | None, str]:
     if recipe is None:
         return Recipe(), None, ""
     if isinstance(recipe, Recipe):
-        return recipe, None, recipe.to_yaml()
+        return (parse(recipe.to_tree(), allow_code=True) if allow_code and recipe.names_code else recipe), None, recipe.to_yaml()
     if isinstance(recipe, Mapping):
-        parsed = parse(dict(recipe))
+        parsed = parse(dict(recipe), allow_code=allow_code)
         return parsed, None, parsed.to_yaml()
     document = read_file(recipe)
-    return parse(document.tree, document.marks, recipe), document, recipe.read_text(encoding="utf-8-sig")
+    return parse(document.tree, document.marks, recipe, allow_code), document, recipe.read_text(encoding="utf-8-sig")
 
 
 def _placed(recipe: Recipe, data: object) -> Recipe:
@@ -202,9 +206,15 @@ def _placed(recipe: Recipe, data: object) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": None, "table": None, "arrays": None, **place})})
 
 
-def _changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+def _changed(recipe: Recipe, asked: Request | Plan, settings: Sequence[str]) -> Recipe:
     """The recipe with settings applied to its resolved form."""
-    return parse(apply(recipe.to_tree(), settings)) if settings else recipe
+    return parse(apply(recipe.to_tree(), settings), allow_code=asked.allow_code) if settings else recipe
+
+
+def _demand_permission(recipe: Recipe) -> None:
+    for name, chosen in recipe.inputs.items():
+        if isinstance(chosen, CustomInput) and not chosen.is_open:
+            raise refused(chosen.target, "inputs", name)
 
 
 def _grouped(recipe: Recipe) -> Recipe:
@@ -219,27 +229,6 @@ def _grouped(recipe: Recipe) -> Recipe:
 def _room(setting: str) -> str | int:
     path: Address = split(setting)[0]
     return path[0]
-
-
-def _with_training(recipe: Recipe, given: Recipe, sizes: Mapping[str, int], settings: Sequence[str]) -> Recipe:
-    """The recipe with its training settled. What neither recipe nor settings fix follows: epochs and batch size from the number of
-    examples to train on, schedule from the optimizer (and the batch size of one that needs all), patience from the epochs, and
-    what decides the epoch from the number of examples to validate on.
-    """
-    fixed = {*given.training.model_fields_set, *(str(split(setting)[0][1]) for setting in settings if len(split(setting)[0]) > 1)}
-    passes = min(one.passes for one in recipe.inputs.values())
-    chosen = {} if "epochs" in fixed else {"epochs": epochs_for(sizes["train"], passes)}
-    tree = apply(recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)}).to_tree(), settings)
-    assert isinstance(tree, dict) and isinstance(tree["training"], dict)
-    followers = {"schedule", "batch_size"} - fixed
-    recipe = parse({**tree, "training": {name: value for name, value in tree["training"].items() if name not in followers}})
-    training = recipe.training
-    is_open = fixed.isdisjoint({"stop_early", "keep_best"})
-    left = choice_of_epoch(sizes["valid"], training.epochs) if is_open else {"stop_early": patience_for(training.epochs)}
-    if training.batch_size != "all":
-        left["batch_size"] = batch_size_for(sizes["train"])
-    update = {name: value for name, value in left.items() if name not in fixed}
-    return recipe.model_copy(update={"training": training.model_copy(update=update)})
 
 
 def _set(settings: Sequence[str], path: str) -> str | None:
@@ -263,7 +252,7 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     _demand_columns(inputs, source)
     task = _task(recipe, source, [source.raw(row) for row in rows], settings)
     resolved = _resolved(inputs, sample)
-    recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), [s for s in settings if _room(s) in ("inputs", "task")])
+    recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), request, [s for s in settings if _room(s) in ("inputs", "task")])
     _demand_columns(recipe.inputs, source)
     return recipe.model_copy(update={"inputs": _resolved(_beside_pretrained(recipe.inputs, recipe), sample)}), tuple(notices)
 

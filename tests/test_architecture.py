@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "flambeau"
 ROWS = """
     __main__
-    cli | sklearn
+    cli | sklearn | plugins
     demo | doctor
     pipeline
     views | reporting
@@ -36,7 +36,7 @@ ROWS = """
     predictor
     data
     inputs | tasks | network
-    document | storage | extras | events
+    code | document | storage | extras | events
     types | errors
     choice
     config

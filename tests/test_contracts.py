@@ -7,27 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
+from flambeau import fitted
 from flambeau.errors import CheckFailed
 from flambeau.exporting.contract import check_exporter
 from flambeau.exporting.exporter import Exporter
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.union import EXPORTERS
 from flambeau.inputs.contract import check_input
-from flambeau.inputs.union import INPUTS
+from flambeau.inputs.union import INPUTS, AnyInput, AnyPreprocessor
 from flambeau.network.build import Network, build
 from flambeau.network.spec import LayerList
 from flambeau.predictor import Predictor
 from flambeau.tasks.classification import Classification, ClassTarget
 from flambeau.tasks.contract import check_task
 from flambeau.tasks.task import Task
-from flambeau.tasks.union import TASKS
+from flambeau.tasks.union import TASKS, AnyTarget, AnyTask
 from flambeau.types import Array, Runner
 
 Settings = dict[str, Any]
@@ -186,3 +187,18 @@ def test_an_exporter_that_breaks_its_word_is_found(exporter: Exporter, rule: str
 def test_a_task_is_a_task() -> None:
     assert all(issubclass(member, Task) for member in TASKS)
     assert len({exporter.name for exporter in EXPORTERS}) == len({exporter.file for exporter in EXPORTERS}) == len(EXPORTERS)
+
+
+def members_of(union: Any) -> set[tuple[str, str]]:
+    """The word of each member of a union of pydantic, and where its class is."""
+    members = get_args(get_args(union)[0])
+    classes = [get_args(member)[0] if get_origin(member) is Annotated else member for member in members]
+    return {(member.model_fields["type"].default, f"{member.__module__}:{member.__name__}") for member in classes}
+
+
+def test_what_an_artifact_stores_are_the_members_of_the_unions() -> None:
+    assert set(fitted.PREPROCESSORS.items()) == members_of(AnyPreprocessor)
+    assert set(fitted.TARGETS.items()) == members_of(AnyTarget)
+    assert {word for word, _ in members_of(AnyInput)} == set(fitted.PREPROCESSORS) == {kind.kind() for kind in INPUTS} | {"custom"}
+    assert {word for word, _ in members_of(AnyTask)} == set(fitted.TARGETS) | {"auto"}
+    assert {kind.model_fields["type"].default for kind in TASKS} == set(fitted.TARGETS)

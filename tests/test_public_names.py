@@ -14,6 +14,11 @@ from flambeau import cli
 
 NAMES = ["FlambeauError", "Model", "Recipe", "Run", "check", "eject", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
 
+PLUGINS = [
+    *("CheckFailed", "Custom", "DataError", "Exporter", "Input", "Layer", "OverTime", "Padded", "Preprocessor", "Shape", "Target", "Task"),
+    *("TensorSpec", "check_exporter", "check_input", "check_layer", "check_task"),
+]
+
 PARAMETERS = {
     "fit": ["data", "recipe", "run", "resume", "refit", "find_lr", "force", "allow_code", "show", "words"],
     "plan": ["data", "recipe", "allow_code", "timed", "show", "words"],
@@ -70,6 +75,16 @@ def test_the_names_of_the_package() -> None:
         assert getattr(flambeau, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'train'"):
         _ = flambeau.train
+
+
+def test_the_names_for_plug_ins() -> None:
+    from flambeau import plugins
+
+    assert plugins.__all__ == dir(plugins) == PLUGINS
+    for name in PLUGINS:
+        assert getattr(plugins, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'register'"):
+        _ = plugins.register
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

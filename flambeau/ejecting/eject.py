@@ -20,10 +20,11 @@ from flambeau.ejecting import templates
 from flambeau.ejecting.checking import check
 from flambeau.ejecting.recorder import Recorder
 from flambeau.ejecting.writing import Written, write_model, write_predict, write_train
-from flambeau.errors import DataError, UsageError
+from flambeau.errors import CheckFailed, DataError, UsageError
 from flambeau.events import Ejected, Show
 from flambeau.exporting.torch import TorchRunner
 from flambeau.goldens import read_goldens
+from flambeau.inputs.custom import CustomPreprocessor
 from flambeau.inputs.input import collate
 from flambeau.model import load
 from flambeau.restoring import restore_network
@@ -67,6 +68,9 @@ def _building(folder: Path) -> tempfile.TemporaryDirectory[str]:
 def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow_code: bool) -> int:
     """All files, checked -> on how many examples."""
     predictor = loaded.predictor
+    for column, chosen in predictor.inputs.items():
+        if isinstance(chosen, CustomPreprocessor):
+            raise CheckFailed("eject-input", where=column, target=chosen.target)
     examples, _ = read_goldens(loaded.path, loaded.manifest["files"])
     if not examples:
         raise DataError("export-unproven", where=str(model))

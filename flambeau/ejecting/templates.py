@@ -84,13 +84,15 @@ def predict(network: Network, examples: Sequence[Mapping[str, object]]) -> list[
 
 
 def read_arguments(arguments: Sequence[str]) -> list[dict[str, object]]:
-    """Files and texts of the command line -> raw examples. A .csv file has one example a row."""
+    """Files and texts of the command line -> raw examples. A .csv file has one example a row, a .jsonl file one a line."""
     examples: list[dict[str, object]] = []
     for argument in arguments:
         path = Path(argument)
         if path.suffix.lower() == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
                 examples += [{{**row}} for row in csv.DictReader(file)]
+        elif path.suffix.lower() == ".jsonl":
+            examples += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         else:
             value = np.load(path) if path.suffix == ".npy" else path if path.is_file() else argument
             examples.append({{field: value for name, one in INPUTS.items() for field in one.fields(name)}})

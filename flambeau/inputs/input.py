@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from flambeau.inputs.augment import Augmentation
 
 
+SentAs: TypeAlias = Literal["file", "text", "json"]
+
+
 class _Reader(Config):
     """What both sides know: which columns of an example the modality reads."""
 
-    type: str
+    type: str = "custom"
     """Which modality it is."""
 
     def fields(self, name: str) -> tuple[str, ...]:
@@ -62,9 +65,9 @@ class Input(_Reader, ABC):
         return cls.model_validate({})
 
     @classmethod
-    @abstractmethod
     def recognises(cls, values: Sequence[object]) -> bool:
-        """Whether a column with these values (a sample) is of this modality."""
+        """Whether a column with these values (a sample) is of this modality; one that is always named need not know."""
+        return False
 
     def beside_chosen_network(self) -> Self:
         """The same where the network is chosen for it too: what suits that network is settled here."""
@@ -78,9 +81,9 @@ class Input(_Reader, ABC):
         """
         return self
 
-    @abstractmethod
     def resolve(self, values: Sequence[object]) -> Self:
         """The same input with every open choice made, by looking at `values` (a sample of raw values)."""
+        return self
 
     @abstractmethod
     def read(self, value: object) -> Array:
@@ -102,7 +105,7 @@ class Input(_Reader, ABC):
 
     def reading_key(self) -> str:
         """Everything that changes what `read` returns, as text: two inputs with the same key share a cache."""
-        raise AssertionError(f"{type(self).__name__} has no reading key")
+        return self.model_dump_json()
 
     def fingerprint(self, array: Array) -> int | None:
         """64 bits that are close (Hamming) for values that look alike; None where likeness has no meaning."""
@@ -156,6 +159,8 @@ class Preprocessor(_Reader, ABC):
 
     finishes: ClassVar[bool] = False
     """Whether `finish` changes anything."""
+    sent_as: ClassVar[SentAs] = "file"
+    """How a value of a modality of others comes over HTTP: the bytes of a file, a text, or any JSON."""
 
     @property
     @abstractmethod
@@ -205,6 +210,12 @@ class Preprocessor(_Reader, ABC):
         """The part that is exported with the network: (batch, *spec.shape) -> (batch, *gives.shape). Where `spec` leaves the first
         axis open it takes the mask too, and where `gives` does it gives a pair: the values and their mask.
         """
+
+
+def fits(array: Array, spec: TensorSpec) -> bool:
+    """Whether an array is as a spec says."""
+    same_shape = array.ndim == len(spec.shape) and all(want in (None, size) for want, size in zip(spec.shape, array.shape, strict=True))
+    return same_shape and str(array.dtype) == spec.dtype
 
 
 def padded(arrays: Sequence[Array]) -> dict[str, Array]:

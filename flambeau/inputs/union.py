@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from flambeau.inputs.audio import AudioInput, AudioPreprocessor
+from flambeau.inputs.custom import CustomInput, CustomPreprocessor
 from flambeau.inputs.image import ImageInput, ImagePreprocessor
 from flambeau.inputs.input import Input
 from flambeau.inputs.sequence import SequenceInput, SequencePreprocessor
@@ -14,12 +15,13 @@ from flambeau.inputs.table import TableInput, TablePreprocessor
 from flambeau.inputs.text import TextInput, TextPreprocessor
 
 INPUTS: tuple[type[Input], ...] = (ImageInput, AudioInput, SequenceInput, TableInput, TextInput)
-"""In the order in which a column is offered to them."""
+"""In the order in which a column is offered to them. That of the user is always named."""
 
-AnyInput: TypeAlias = Annotated[ImageInput | AudioInput | SequenceInput | TableInput | TextInput, Field(discriminator="type")]
+AnyInput: TypeAlias = Annotated[ImageInput | AudioInput | SequenceInput | TableInput | TextInput | CustomInput, Field(discriminator="type")]
 """Recipe side, told apart by `type`."""
 
 AnyPreprocessor: TypeAlias = Annotated[
-    ImagePreprocessor | AudioPreprocessor | SequencePreprocessor | TablePreprocessor | TextPreprocessor, Field(discriminator="type")
+    ImagePreprocessor | AudioPreprocessor | SequencePreprocessor | TablePreprocessor | TextPreprocessor | CustomPreprocessor,
+    Field(discriminator="type"),
 ]
 """Fitted side, told apart by `type`."""

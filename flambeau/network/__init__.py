@@ -5,6 +5,7 @@ from flambeau.network.attention import Attention, TransformerBlock
 from flambeau.network.columns import ColumnEmbedding, ColumnTokens
 from flambeau.network.combine import DenseConnection, Gated, Highway, Parallel, Repeat, Residual, Sequential
 from flambeau.network.convolution import Conv2d, ConvBlock, DepthwiseConv2d, Upsample
+from flambeau.network.custom import Custom
 from flambeau.network.dense import Dropout, Flatten, Linear
 from flambeau.network.initialisation import Initialise
 from flambeau.network.joining import FromTap, Tap
@@ -31,6 +32,7 @@ __all__ = [
     "Conv1dBlock",
     "Conv2d",
     "ConvBlock",
+    "Custom",
     "CustomNetwork",
     "DenseConnection",
     "DepthwiseConv2d",

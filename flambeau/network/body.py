@@ -13,6 +13,7 @@ from flambeau.errors import Notice, RecipeError, ShapeError
 from flambeau.network.chain import build_chain, inside, last_shape, takes
 from flambeau.network.combine import num_layers
 from flambeau.network.cost import example, measure
+from flambeau.network.custom import names_class
 from flambeau.network.layer import FEATURES, Layer, Shape
 from flambeau.network.pooling import GlobalAvgPool
 from flambeau.network.rewriting import pool_first
@@ -73,7 +74,7 @@ def build_body(layers: tuple[Layer, ...], shape: Shape, seed: int) -> Body:
         with drawing(seed):
             chain = build_chain(complete, shape)
         pool_first(chain)
-        return Body(chain, last_shape(complete, shape).concrete[0])
+        return Body(chain, last_shape(complete, shape).concrete[0], on_meta=not names_class(layers))
     except RecipeError as error:
         raise inside(error, "network") from None
 

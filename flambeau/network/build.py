@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from flambeau.errors import RecipeError
 from flambeau.network.body import MAX_PARAMETERS, Body, build_body, drawing
 from flambeau.network.branches import build_branches
+from flambeau.network.custom import Custom, permitted
 from flambeau.network.layer import Layer, Shape
 from flambeau.network.padding import Flow, entering
 from flambeau.network.pretrained import CustomNetwork, TimmNetwork, TransformersNetwork
-from flambeau.network.spec import PRESETS, AnyNetwork, Branches, OneInput, read_preset
+from flambeau.network.spec import PRESETS, AnyNetwork, Branches, LayerList, OneInput, read_preset
 from flambeau.network.weights import load_weights
 from flambeau.types import MASK, TensorSpec
 
@@ -124,15 +125,30 @@ def _body(spec: OneInput, shape: Shape, seed: int, allow_code: bool, pretrained:
 
         return build_encoder(spec, shape, seed, pretrained)
     if isinstance(spec, CustomNetwork):
-        from flambeau.network.custom import build_custom
-
-        return build_custom(spec, shape, seed, allow_code, pretrained)
+        return _build_custom(spec, shape, seed, allow_code, pretrained)
     if isinstance(spec, str):
         return build_body(preset_layers(spec, shape), shape, seed)
-    body = build_body(spec.filled(), shape, seed)
+    layers = spec.filled()
+    body = build_body(permitted(layers) if allow_code else layers, shape, seed)
+    return _started(body, body.module, spec, ("network",), "layers", pretrained)
+
+
+def _build_custom(spec: CustomNetwork, shape: Shape, seed: int, allow_code: bool, pretrained: bool) -> Body:
+    """A class of the user alone, as a list with one layer."""
+    layers = (Custom(spec.target, spec.arguments),)
+    try:
+        body = build_body(permitted(layers) if allow_code else layers, shape, seed)
+    except RecipeError as error:
+        error.path = (*error.path[:1], *error.path[2:])
+        raise
+    return _started(body, next(body.module.children()), spec, ("network", "custom"), spec.target, pretrained)
+
+
+def _started(body: Body, module: nn.Module, spec: CustomNetwork | LayerList, place: tuple[str, ...], name: str, pretrained: bool) -> Body:
+    """The body whose `module` starts with the weights that the spec names, if it names any."""
     if spec.weights is None or not pretrained:
         return body
-    report = load_weights(body.module, spec.weights, spec.rename, ("network", "weights"), "layers")
+    report = load_weights(module, spec.weights, spec.rename, (*place, "weights"), name)
     return replace(body, notices=report.notices, reports=(report,))
 
 

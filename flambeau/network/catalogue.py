@@ -33,7 +33,7 @@ class LayerDoc:
     takes: tuple[Axes, ...]
     """() is any."""
     gives: Axes | None
-    """None: the same axes as it takes."""
+    """None: the same axes as it takes; () is any."""
     fields: tuple[FieldDoc, ...]
     """The value of the first may be written alone: {conv2d: 32}."""
     summary: str
@@ -55,8 +55,9 @@ def layer_doc(cls: type[Layer]) -> LayerDoc:
 
 
 def _field_doc(field: Any, schema: dict[str, Any]) -> FieldDoc:
-    required = field.default is MISSING
-    return FieldDoc(field.name, _type(schema), None if required else field.default, required, schema.get("description", ""))
+    made = None if field.default_factory is MISSING else field.default_factory()
+    required = field.default is MISSING and made is None
+    return FieldDoc(field.name, _type(schema), made if field.default is MISSING else field.default, required, schema.get("description", ""))
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from flambeau.network.attention import ATTENTION
 from flambeau.network.chain import build_chain, inside, last_shape
 from flambeau.network.columns import COLUMN
 from flambeau.network.convolution import CONVOLUTION, Conv2d
+from flambeau.network.custom import CUSTOM
 from flambeau.network.dense import DENSE, Linear
 from flambeau.network.initialisation import InitialMethod
 from flambeau.network.joining import JOIN, TAPS, Join, join_axis, join_shapes
@@ -256,7 +257,8 @@ class Highway(Layer):
 _COMBINED: tuple[type[Layer], ...] = (Sequential, Repeat, Residual, Parallel, DenseConnection, Gated, Highway)
 LAYERS: tuple[type[Layer], ...] = (
     *(*DENSE, *ACTIVATIONS, *CONVOLUTION, *POOLING, *NORMS),
-    *(*SEQUENCES, *RECURRENT, *ATTENTION, *COLUMN, *SCALING, *TAPS, *_COMBINED),
+    *(*SEQUENCES, *RECURRENT, *ATTENTION, *COLUMN, *SCALING, *TAPS),
+    *(*_COMBINED, *CUSTOM),
 )
 """Every layer that a spec can name."""
 

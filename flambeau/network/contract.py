@@ -13,10 +13,12 @@ import yaml
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from flambeau.code import reason_of
 from flambeau.errors import CheckFailed
 from flambeau.network.body import drawing
 from flambeau.network.catalogue import layer_doc
 from flambeau.network.cost import evaluating, example, measure
+from flambeau.network.custom import permitted
 from flambeau.network.layer import Layer, Shape
 from flambeau.network.padding import Padded, entering, parts, through, zeroed
 
@@ -25,16 +27,21 @@ TOLERANCE = 1e-5
 LayerT = TypeVar("LayerT", bound=Layer)
 
 
-def check_layer(layer: Layer, shape: Shape) -> None:
+def check_layer(layer: Layer, shape: Shape, *, allow_code: bool = False) -> None:
     """Nothing, if a layer keeps its promises for examples of this shape.
 
     It gives the axes and the shape that it says; each field is documented; it is the same after YAML; the same seed gives the same
     weights, whatever was drawn before; in ONNX Runtime it gives the same numbers at any batch size and any length; what pads a sequence
     changes nothing.
 
+    Args:
+        allow_code: whether a class of the user (`Custom`) may be loaded.
+
     Raises:
         CheckFailed: with the promise that is broken.
+        RecipeError: the layer does not suit such examples, or is code of the user and that is not allowed.
     """
+    [layer] = permitted((layer,)) if allow_code else (layer,)
     check_documentation(layer)
     check_round_trip(layer)
     check_shape(layer, shape)
@@ -61,13 +68,16 @@ def check_round_trip(layer: LayerT) -> None:
 
 def check_shape(layer: Layer, shape: Shape) -> None:
     """The axes are as `makes` says, and the module gives what `gives` says; of a length that varies, what it says for one."""
+    layer.gives(shape)
     after = layer.gives(Shape(shape.axes, shape.concrete, shape.categories))
-    if after.axes != (shape.axes if layer.makes is None else layer.makes):
+    if layer.makes != () and after.axes != (shape.axes if layer.makes is None else layer.makes):
         raise CheckFailed("contract-axes", layer=layer.name, want=str(layer.makes or shape.axes), got=str(after.axes))
     module = layer.build(shape)
     with evaluating(module), torch.no_grad():
         result = module(example(shape, 3, "cpu"))
-    _, without_memory = measure(module, example(shape, 3))
+    with torch.device("meta"):
+        draft = layer.build(shape)
+    _, without_memory = measure(draft, example(shape, 3))
     for size in (result.shape, without_memory.shape):
         if tuple(size) != (3, *after.concrete):
             raise CheckFailed("contract-shape", layer=layer.name, want=str(after), got=str(tuple(size[1:])))
@@ -119,7 +129,7 @@ def check_module_export(name: str, module: nn.Module, shape: Shape) -> None:
     """A module in evaluation mode -> nothing, if ONNX Runtime gives the same numbers for one example and for three, and for any length.
 
     Raises:
-        CheckFailed: it does not.
+        CheckFailed: it does not, or no graph can hold it.
     """
     import onnxruntime
 
@@ -129,7 +139,11 @@ def check_module_export(name: str, module: nn.Module, shape: Shape) -> None:
         batches = [padded_examples(shape, lengths) for lengths in ((5, 3), (1,), (2, 19, 7))]
     else:
         batches = [(examples(shape, batch),) for batch in (2, 1, 3)]
-    session = onnxruntime.InferenceSession(_onnx(module, batches[0]), providers=["CPUExecutionProvider"])
+    try:
+        exported = _onnx(module, batches[0])
+    except Exception as error:  # code of others may raise anything
+        raise CheckFailed("export-impossible", where=name, target="onnx", reason=reason_of(error)) from error
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     names = {entry.name for entry in session.get_inputs()}  # what a module does not use is no input
     for tensors in batches[1:]:
         with torch.no_grad():

@@ -88,7 +88,7 @@ class Layer(Documented, ABC):
     takes: ClassVar[tuple[Axes, ...]] = ()
     """The named axes that it accepts, one entry for each alternative; () is any."""
     makes: ClassVar[Axes | None] = None
-    """The named axes that it gives; None: the same as it takes."""
+    """The named axes that it gives; None: the same as it takes; (): whatever its module gives."""
 
     @abstractmethod
     def gives(self, shape: Shape) -> Shape:

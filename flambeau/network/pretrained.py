@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field, Strict
 
 from flambeau.choice import problem
+from flambeau.code import Target
 from flambeau.config import Config
 from flambeau.messages import printable
 from flambeau.network.layer import Small
@@ -82,7 +83,7 @@ class CustomNetwork(Config):
     (batch, channels, height, width); the head is added behind it.
     """
 
-    target: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", max_length=400)
+    target: Target
     """Where the class is: package.module:Class."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the class."""

@@ -17,6 +17,7 @@ from flambeau.choice import problem
 from flambeau.config import Config
 from flambeau.naming import closest
 from flambeau.network.combine import LAYERS, Node
+from flambeau.network.custom import names_class
 from flambeau.network.encoder_folder import encoder_config
 from flambeau.network.initialisation import Initialise
 from flambeau.network.layer import FEATURES, Axes, Layer
@@ -250,7 +251,7 @@ def without_places(spec: AnyNetwork) -> AnyNetwork:
 
 def names_code(spec: AnyNetwork) -> bool:
     """Whether a spec names code of the user."""
-    return any(isinstance(one, CustomNetwork) for one in networks_in(spec).values())
+    return any(isinstance(one, CustomNetwork) or (isinstance(one, LayerList) and names_class(one.layers)) for one in networks_in(spec).values())
 
 
 def expanded(spec: AnyNetwork, shapes: Mapping[str, Axes]) -> AnyNetwork:

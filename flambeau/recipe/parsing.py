@@ -29,22 +29,23 @@ def read_recipe(path: str | Path) -> Recipe:
     return parse(document.tree, document.marks, Path(path))
 
 
-def parse(tree: object, marks: Marks | None = None, file: Path | None = None) -> Recipe:
+def parse(tree: object, marks: Marks | None = None, file: Path | None = None, allow_code: bool = False) -> Recipe:
     """Plain data -> a recipe. Nothing at all is a recipe that leaves everything open.
 
     Args:
         marks: the places of the data in its file, for the messages.
         file: the recipe's file; locations of data are relative to its folder, without it to the current one.
+        allow_code: makes the inputs that are classes of the user; without it they are read, and refuse to work.
 
     Raises:
         RecipeError: the first problem; `problems` holds all of them.
     """
-    recipe = parse_part(Recipe, {} if tree is None else tree, (), marks, file)
+    recipe = parse_part(Recipe, {} if tree is None else tree, (), marks, file, allow_code)
     assert isinstance(recipe, Recipe)
     return recipe
 
 
-def parse_part(kind: Any, tree: Any, path: Address, marks: Marks | None = None, file: Path | None = None) -> Any:
+def parse_part(kind: Any, tree: Any, path: Address, marks: Marks | None = None, file: Path | None = None, allow_code: bool = False) -> Any:
     """What stands at `path` of a recipe -> its config.
 
     Args:
@@ -59,7 +60,7 @@ def parse_part(kind: Any, tree: Any, path: Address, marks: Marks | None = None, 
     whole = wrapped(typed, path)
     found = [misfit((*path, *place), whole, schema(), get(typed, place)) for place in places[:MAX_PROBLEMS]]
     try:
-        result = TypeAdapter(kind).validate_python(typed, context={"folder": file.absolute().parent if file else ""})
+        result = TypeAdapter(kind).validate_python(typed, context={"folder": file.absolute().parent if file else "", "allow_code": allow_code})
     except ValidationError as error:
         found += problems(error, whole, schema(), path)
     except RecipeError as error:

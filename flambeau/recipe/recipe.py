@@ -16,6 +16,7 @@ from flambeau.config import Config
 from flambeau.data.config import DataConfig
 from flambeau.document import Tree, write
 from flambeau.evaluation.config import TestConfig
+from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.union import AnyInput
 from flambeau.network.spec import NetworkSpec, names_code, placed, without_places
 from flambeau.recipe.schema import Schema
@@ -76,7 +77,7 @@ class Recipe(Config):
     @property
     def names_code(self) -> bool:
         """Whether it names code of the user, which runs only with --allow-code."""
-        return names_code(self.network)
+        return names_code(self.network) or any(isinstance(chosen, CustomInput) for chosen in self.inputs.values())
 
     def without_places(self) -> Recipe:
         """The same work without where its data, weights and tokenizers lie: what may leave this machine."""

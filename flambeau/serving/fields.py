@@ -35,7 +35,7 @@ def fields_of(inputs: Mapping[str, Preprocessor]) -> dict[str, Field]:
             length, channels = chosen.spec.shape
             found[name] = {"kind": chosen.type, "length": length, "channels": channels}
         else:
-            found[name] = {"kind": chosen.type}
+            found[name] = {"kind": chosen.sent_as if chosen.type == "custom" else chosen.type}
     return found
 
 

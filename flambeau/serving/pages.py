@@ -19,7 +19,7 @@ POLICY = (
 )
 PAGE_HEADERS = ((b"content-security-policy", POLICY), (b"permissions-policy", b"camera=(self), microphone=(self), geolocation=()"))
 MEDIA = {"html": b"text/html; charset=utf-8", "css": b"text/css; charset=utf-8", "js": b"text/javascript; charset=utf-8", "svg": b"image/svg+xml"}
-SCRIPTS = ("playground", "base", "widgets", "image", "text", "audio", "recorder", "series", "form", "answers", "code", "docs")
+SCRIPTS = ("playground", "base", "widgets", "image", "text", "audio", "recorder", "series", "others", "form", "answers", "code", "docs")
 ASSETS = ("playground.css", "icon.svg", *(f"{name}.js" for name in SCRIPTS))
 PAGES = {"/": "playground.html", "/docs": "docs.html"}
 _PLACE = re.compile(r'(data-word="([a-z0-9-]+)"[^>]*>)(?=</)')

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flambeau.errors import UsageError
-from flambeau.inputs.input import Preprocessor
+from flambeau.inputs.input import Preprocessor, SentAs
 from flambeau.inputs.table import TablePreprocessor
 from flambeau.messages import text
 from flambeau.serving import strict_json
@@ -93,6 +93,13 @@ WIRES: Mapping[str, Wire] = {
 }
 """By modality."""
 
+OF_OTHERS: Mapping[SentAs, Wire] = {
+    "file": Wire(_BASE64, octets_from_base64, "application/", OCTETS),
+    "text": Wire({"type": "string"}, strict_json.a_text, "text/", "text/plain"),
+    "json": Wire({}, lambda value, where: value),
+}
+"""For a modality of others, by what it says of itself."""
+
 CELLS: Mapping[str, Wire] = {
     "number": Wire({"type": ["number", "null"]}, _of_kinds(float, int)),
     "boolean": Wire({"type": ["boolean", "null"]}, _of_kinds(bool)),
@@ -110,5 +117,5 @@ def wires_of(inputs: Mapping[str, Preprocessor]) -> dict[str, Wire]:
         if isinstance(chosen, TablePreprocessor):
             found |= {column: CELLS[kind.name] for column, kind in chosen.columns.items()}
         else:
-            found[name] = WIRES[chosen.type]
+            found[name] = WIRES[chosen.type] if chosen.type in WIRES else OF_OTHERS[chosen.sent_as]
     return found

@@ -37,6 +37,16 @@ class Thinker(nn.Module):
             rounds -= 1
         return torch.stack([row * 2 if row.sum() > 1 else row for row in hidden])
 
+class Gate(nn.Module):
+    """Lets a learned share of each channel through."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.share = nn.Parameter(torch.rand(width))
+
+    def forward(self, pictures):
+        return pictures * self.share[:, None, None]
+
 NotAModule = 3
 '''
 
@@ -136,8 +146,8 @@ def test_predict_and_serve_with_permission(
         ({"target": "thinking_networks:Thinker", "arguments": {"depth": 3}}, "code-fails"),
         ({"target": "thinking_networks:Nobody"}, "code-not-found"),
         ({"target": "no_such_package:Thinker"}, "code-not-found"),
-        ({"target": "thinking_networks:NotAModule"}, "code-not-module"),
-        ({"target": "os:system"}, "code-not-module"),
+        ({"target": "thinking_networks:NotAModule"}, "code-kind"),
+        ({"target": "os:system"}, "code-kind"),
     ],
 )
 def test_code_that_is_wrong(package: Path, few_digits: Path, custom: dict[str, Any], code: str) -> None:
@@ -177,3 +187,72 @@ def test_a_layer_list_that_no_graph_can_hold_is_not_swallowed(few_digits: Path, 
         fb.fit(few_digits, recipe={**RECIPE, "network": ["flatten"]}, run=tmp_path / "run", show=fb.silent)
     assert caught.value.code == "export-impossible"
     assert json.loads((tmp_path / "run/run.json").read_bytes())["status"] == "failed"
+
+
+# A layer of a list: where a graph can hold it, whoever uses the model needs none of its code.
+
+LISTED = {
+    **RECIPE,
+    "network": [{"conv2d": 4}, "relu", {"custom": {"target": "thinking_networks:Gate", "arguments": {"width": 4}}}, "global_avg_pool"],
+}
+
+
+@pytest.fixture(scope="module")
+def gated(package: Path, few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a layer of the user in its list."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLAMBEAU_CACHE", str(tmp_path_factory.mktemp("cache")))
+        run = fb.fit(few_digits, recipe=LISTED, run=tmp_path_factory.mktemp("runs") / "run", allow_code=True, show=fb.silent)
+    assert run.path is not None
+    return run.path
+
+
+def test_the_graph_of_a_listed_layer_needs_no_code(gated: Path, picture: Path) -> None:
+    from flambeau.exporting.torch import TorchRunner
+    from flambeau.restoring import restore_network
+
+    sys.modules.pop("thinking_networks", None)
+    model = fb.load(gated)
+    [answer] = model.predict([picture])
+    assert "thinking_networks" not in sys.modules
+    loaded = model.artifact.predictor
+    network = restore_network(gated / "model.flambeau", loaded.inputs, loaded.target, allow_code=True)
+    share = network.state_dict()["body.2_custom.share"]
+    assert share.shape == (4,)
+    [example] = loaded.as_examples([picture])
+    by_torch = TorchRunner(network)({name: array[None].copy() for name, array in loaded.encode(example).items()})
+    assert list(answer.probabilities.values()) == pytest.approx(sorted(by_torch[0].tolist(), reverse=True), abs=1e-5)
+
+
+def test_the_artifact_says_which_code_it_was(gated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "thinking_networks:Gate" in (gated / "model.flambeau/recipe.yaml").read_text(encoding="utf-8")
+    assert cli.run(["show", str(gated), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "code-not-allowed"
+    assert cli.run(["show", str(gated), "--allow-code", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["layers"]}
+    assert (rows["custom"]["parameters"], rows["custom"]["output"]) == (4, "channels 4 x height 8 x width 8")
+
+
+def test_a_mistake_is_told_with_its_line(package: Path, few_digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("network:\n  - {conv2d: 4}\n  - custom: {target: 'thinking_networks:Gate', arguments: {width: 5}}\n", encoding="utf-8")
+    assert cli.run(["check", str(few_digits), "--recipe", str(recipe), "--allow-code", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "custom-fails"
+    assert error["where"].endswith("recipe.yaml:3:22")
+
+
+def test_a_listed_layer_that_looks_at_its_numbers_runs_in_torch(package: Path, few_digits: Path, tmp_path: Path, picture: Path) -> None:
+    layers = ["flatten", {"custom": {"target": "thinking_networks:Thinker", "arguments": {"width": 6}}}]
+    shown: list[object] = []
+    run = fb.fit(few_digits, recipe={**RECIPE, "network": layers}, run=tmp_path / "run", allow_code=True, show=shown.append)
+    assert [event.code for event in shown if isinstance(event, Notice)].count("runs-in-torch") == 1
+    with pytest.raises(RecipeError, match="code-not-allowed"):
+        fb.load(run.artifact)
+    assert sum(fb.load(run.artifact, allow_code=True).predict([picture])[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_listed_layer_is_ejected(gated: Path, tmp_path: Path) -> None:
+    ejected = fb.eject(gated, tmp_path / "plain", allow_code=True, show=fb.silent)
+    assert ejected.num_checked == 8
+    assert "from thinking_networks import Gate" in (tmp_path / "plain/model.py").read_text(encoding="utf-8")

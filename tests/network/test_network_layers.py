@@ -22,6 +22,7 @@ from flambeau.network.chain import build_chain, last_shape, shapes_through
 from flambeau.network.columns import ColumnEmbedding, ColumnTokens
 from flambeau.network.combine import LAYERS, DenseConnection, Gated, Highway, Parallel, Repeat, Residual, Sequential, num_layers
 from flambeau.network.convolution import Conv2d, ConvBlock, DepthwiseConv2d, Upsample
+from flambeau.network.custom import Custom
 from flambeau.network.dense import Dropout, Flatten, Linear
 from flambeau.network.joining import FromTap, Tap
 from flambeau.network.layer import COLUMNS, FEATURES, IDS, IMAGE, SEQUENCE, Layer, Shape, both, layer
@@ -161,7 +162,7 @@ PAIRS = [(one, shape) for shape, layers in CASES.items() for one in layers]
 
 
 def test_the_cases_hold_every_layer() -> None:
-    assert {*(type(one) for one, _ in PAIRS), Tap, FromTap} == set(LAYERS)
+    assert {*(type(one) for one, _ in PAIRS), Tap, FromTap, Custom} == set(LAYERS)  # Custom: test_network_custom
     assert len({cls.name for cls in LAYERS}) == len(LAYERS)
 
 

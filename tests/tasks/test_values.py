@@ -160,12 +160,12 @@ def test_a_loss_of_ones_own_runs_only_where_it_is_allowed() -> None:
     target = Regression(target="y", loss=said).fit([[1, 2], [3, 5]])
     with pytest.raises(RecipeError) as caught:
         target.loss()
-    assert caught.value.code == "loss-not-allowed"
+    assert caught.value.code == "code-not-allowed"
     assert target.loss(allow_code=True)(torch.ones(3, 2), torch.ones(3, 2)).shape == (3,)
     for target_name, arguments, code in (
         ("torch.nn:MSELoss", {}, "loss-result"),
         ("torch.nn:Nothing", {}, "code-not-found"),
-        ("math:sqrt", {}, "code-not-module"),
+        ("math:sqrt", {}, "code-kind"),
     ):
         wrong = CustomLoss.model_validate({"custom": {"target": target_name, "arguments": arguments}})
         with pytest.raises(RecipeError) as caught:

@@ -30,7 +30,7 @@ function contents(title, content, show) {
   });
 }
 
-const FILES = { image: ["photo.jpg", "image/jpeg"], audio: ["sound.wav", "audio/wav"], text: ["words.txt", "text/plain"] };
+const FILES = { image: ["photo.jpg", "image/jpeg"], audio: ["sound.wav", "audio/wav"], text: ["words.txt", "text/plain"], file: ["value.bin", "application/octet-stream"] };
 
 // A value of a field, to show how it is sent.
 function sample({ kind, typical, width, channels, length }) {

@@ -1,4 +1,4 @@
-// How a value of each modality is given and shown: an entry for each `type` of the signature's inputs.
+// How a value of each modality is given and shown: an entry for each kind of a field.
 //   mount(place, field, give)  puts the controls into `place` and calls give(value) for each value
 //   control(field, id)         the same as one field of a form: {node, read, set}
 //   original(value)            the value as the person knows it
@@ -6,7 +6,8 @@
 //   note                       the word that explains it
 import { audio } from "/audio.js";
 import { image } from "/image.js";
+import { file, json } from "/others.js";
 import { sequence } from "/series.js";
 import { text } from "/text.js";
 
-export const widgets = { image, audio, text, sequence };
+export const widgets = { image, audio, text, sequence, file, json };
