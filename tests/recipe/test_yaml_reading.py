@@ -158,7 +158,7 @@ def test_a_bomb_ends_within_a_second(text: str, code: str | None) -> None:
 def test_a_flood_of_values_ends_soon(text: str) -> None:
     started = time.process_time()
     assert refused(text).code == "yaml-too-many"
-    assert time.process_time() - started < 4
+    assert time.process_time() - started < 10  # 1 in truth; a coverage run is 4 times slower
 
 
 def test_depth_that_is_allowed() -> None:

@@ -202,7 +202,7 @@ def test_an_unknown_format(flambeau: Verb, finished: Path) -> None:
 
 def test_show(flambeau: Verb, finished: Path, few_digits: Path, tiny: Path) -> None:
     of_model = flambeau("show", finished, "--json").json
-    assert list(of_model) == ["network", "layers", "total"]
+    assert list(of_model) == ["network", "layers", "total", "weights"]
     assert [layer["name"] for layer in of_model["layers"]]
     assert of_model["total"]["parameters"] == sum(layer["parameters"] for layer in of_model["layers"]) == 8 * 9 + 8 + 8 * 64 * 4 + 4
     of_plan = flambeau("show", few_digits, "--recipe", tiny, "--json").json
