@@ -36,12 +36,17 @@ class Frame:
     def px(self, x: float) -> float:
         """Data -> pixels from the left."""
         low, high = self.x
-        return self.left + (x - low) / (high - low) * (self.width - self.left - self.right)
+        return self.left + _share(x, low, high) * (self.width - self.left - self.right)
 
     def py(self, y: float) -> float:
         """Data -> pixels from the top."""
         low, high, value = (log10(v) for v in (*self.y, y)) if self.log else (*self.y, y)
-        return self.height - self.bottom - (value - low) / (high - low) * (self.height - self.top - self.bottom)
+        return self.height - self.bottom - _share(value, low, high) * (self.height - self.top - self.bottom)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """How far a value is from low (0) to high (1); the middle where an axis has one value only, to the last bit."""
+    return (value - low) / (high - low) if high != low else 0.5
 
 
 def drawing(id_: str, key: str, width: float, height: float, *content: Markup, class_: str = "", **facts: object) -> Markup:
