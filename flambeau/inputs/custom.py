@@ -23,7 +23,7 @@ from flambeau.choice import moved, problem
 from flambeau.code import Target, attempt, found_class, reason_of, refused
 from flambeau.errors import DataError, FlambeauError, Notice, RecipeError
 from flambeau.inputs.input import Input, Preprocessor, SentAs, fits
-from flambeau.types import Array, TensorSpec
+from flambeau.types import Array, SeenImages, SeenTexts, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,12 +47,7 @@ class CustomInput(Input):
     @model_validator(mode="after")
     def _open(self, info: ValidationInfo) -> Self:
         """The class of the user made, where that is allowed; its problems are told where they stand in the recipe."""
-        if (info.context or {}).get(CONTEXT):
-            cls = _class(self.target, Input)
-            try:
-                self._inner = cls.model_validate(self.arguments)
-            except ValidationError as error:
-                raise _moved(error, "arguments") from None
+        self._inner = _opened(self.target, Input, self.arguments, "arguments", info)
         return self
 
     @property
@@ -71,6 +66,11 @@ class CustomInput(Input):
             raise refused(self.target, "inputs")
         return self._inner
 
+    @property
+    def passes(self) -> float:  # type: ignore[override]  # of other modalities a matter of the class
+        """As what the user wrote."""
+        return self.inner.passes
+
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:
         """It is always named."""
@@ -78,17 +78,23 @@ class CustomInput(Input):
 
     def resolve(self, values: Sequence[object]) -> Self:
         """As what the user wrote; its settings stand under `arguments`."""
-        resolved = attempt(lambda: self.inner.resolve(values), self.target, "inputs")
-        copied = self.model_copy(update={"arguments": resolved.model_dump(mode="json", exclude={"type"})})
-        copied._inner = resolved
-        return copied
+        return self._around(attempt(lambda: self.inner.resolve(values), self.target, "inputs"))
 
     def beside_chosen_network(self) -> Self:
         """As what the user wrote."""
-        chosen = self.inner.beside_chosen_network()
-        copied = self.model_copy(update={"arguments": chosen.model_dump(mode="json", exclude={"type"})})
-        copied._inner = chosen
-        return copied
+        return self._around(self.inner.beside_chosen_network())
+
+    def beside_pretrained(self, seen: SeenImages | SeenTexts) -> Self:
+        """As what the user wrote."""
+        return self._around(self.inner.beside_pretrained(seen))
+
+    def without_places(self) -> Self:
+        """As what the user wrote, where its code may run."""
+        return self._around(self.inner.without_places()) if self.is_open else self
+
+    def describe(self) -> list[str]:
+        """As what the user wrote."""
+        return self.inner.describe()
 
     def read(self, value: object) -> Array:
         """As what the user wrote; its exceptions are DataErrors."""
@@ -143,6 +149,12 @@ class CustomInput(Input):
         """As what the user wrote."""
         return self.inner.augmentation(spec)
 
+    def _around(self, inner: Input) -> Self:
+        """The same with other settings of what the user wrote."""
+        copied = self.model_copy(update={"arguments": inner.model_dump(mode="json", exclude={"type"})})
+        copied._inner = inner
+        return copied
+
 
 class CustomPreprocessor(Preprocessor):
     """The fitted side of a modality of the user."""
@@ -156,12 +168,7 @@ class CustomPreprocessor(Preprocessor):
 
     @model_validator(mode="after")
     def _open(self, info: ValidationInfo) -> Self:
-        if (info.context or {}).get(CONTEXT):
-            cls = _class(self.target, Preprocessor)
-            try:
-                self._inner = cls.model_validate(self.state)
-            except ValidationError as error:
-                raise _moved(error, "state") from None
+        self._inner = _opened(self.target, Preprocessor, self.state, "state", info)
         return self
 
     @property
@@ -214,6 +221,17 @@ class CustomPreprocessor(Preprocessor):
     def module(self) -> nn.Module:
         """As what the user wrote."""
         return attempt(self.inner.module, self.target, "inputs")
+
+
+def _opened(target: str, kind: type[Any], settings: dict[str, Any], field: str, info: ValidationInfo) -> Any:
+    """What the user wrote, made with the settings that stand in `field`; None where its code may not run."""
+    if not (info.context or {}).get(CONTEXT):
+        return None
+    cls = _class(target, kind)
+    try:
+        return cls.model_validate(settings)
+    except ValidationError as error:
+        raise _moved(error, field) from None
 
 
 def _class(target: str, kind: type[Any]) -> type[Any]:

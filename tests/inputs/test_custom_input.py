@@ -19,7 +19,7 @@ import flambeau as fb
 from flambeau import cli
 from flambeau.errors import CheckFailed, DataError, FlambeauError, RecipeError
 from flambeau.inputs.custom import CustomInput, CustomPreprocessor
-from flambeau.plugins import check_input
+from flambeau.plugins import Input, Preprocessor, check_input
 
 CODE = '''
 from pathlib import Path
@@ -295,6 +295,17 @@ def test_both_the_class_and_what_stands_for_it_keep_the_contract(package: Path) 
         CustomPreprocessor.model_validate_json(fitted.model_dump_json()).encode(VALUES[0])
     with pytest.raises(CheckFailed, match="read gives features 4"):
         check_input(users_inputs.Doubled(), VALUES)
+
+
+def test_whatever_a_modality_can_do_is_handed_on() -> None:
+    """But for what is made of other members, and the columns: a modality of the user reads the one of its name."""
+    for base, stand_in, left in (
+        (Input, CustomInput, {"alike", "fields", "file_ending", "gathers", "kind", "marks", "over", "read_together", "take"}),
+        (Preprocessor, CustomPreprocessor, {"collate", "encode", "fields", "suffixes", "take"}),
+    ):
+        members = {name for cls in base.__mro__ if cls.__module__ == base.__module__ for name in vars(cls) if name[0] != "_"}
+        members -= {"model_config", "model_fields"}
+        assert members - vars(stand_in).keys() == left
 
 
 def test_what_its_code_does_wrong_is_said(package: Path) -> None:
