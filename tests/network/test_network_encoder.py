@@ -118,6 +118,9 @@ def test_a_shape_that_differs_is_told_and_nothing_is_taken_by_a_wrong_order() ->
     assert report.differing == ("3.weight", "3.bias") and "0.weight" in report.loaded
     strange = {f"a{number}": tensor for number, tensor in enumerate(reversed(list(small().state_dict().values())))}
     assert not fit_weights(small(), strange, ordered=True).loaded
+    names = ["a.weight", "a.bias", "b.bias", "b.weight", "b.running_mean", "b.running_var", "c.weight", "c.bias"]  # a norm the other way round
+    state = [tensor for name, tensor in small().state_dict().items() if not name.endswith("tracked")]
+    assert not fit_weights(small(), dict(zip(names, state, strict=True)), ordered=True).loaded
 
 
 def test_a_run_starts_from_the_weights_of_another(few_digits: Path, tmp_path: Path) -> None:
