@@ -14,7 +14,7 @@ from flambeau import messages
 from flambeau.data.batches import Batches
 from flambeau.data.store import Rows
 from flambeau.errors import Notice, RecipeError
-from flambeau.evaluation.kinds import EVALUATIONS
+from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Planned, Remark, Show, Started, Trained
 from flambeau.features import FEATURES, Features, Head, features_of, is_fixed
 from flambeau.inputs.input import Preprocessor, tensor_names
@@ -81,7 +81,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
     """
     config = recipe.training
     if config.sampling == "balanced" and not data.target.balances:
-        raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.type)
+        raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.judged_as)
     targets = data.targets()
     device = choose_device(config.device)
     vary = {name: recipe.inputs[name].augmentation(chosen.spec) for name, chosen in data.preprocessors.items()}
@@ -143,13 +143,13 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         Interrupted: a signal came; `resume` goes on from there.
     """
     target = learning.data.target
-    kind = EVALUATIONS[target.type]
+    kind = evaluation_of(target)
     training = train(
         learning.learner,
         learning.loss,
         learning.train,
         learning.valid,
-        lambda answers, encoded: kind.quick(answers, target.restored(encoded), target),
+        lambda answers, encoded: kind.quick(answers, target.restored(encoded), target.inner),
         learning.config,
         folder / "checkpoints",
         target.monitor,
