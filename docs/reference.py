@@ -135,6 +135,7 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
         "task (multi_label)": "MultiLabel",
         "task (regression)": "Regression",
         "task (ordinal)": "Ordinal",
+        "task (custom)": "CustomTask",
         "task.loss.custom": "CustomCode",
         "network": "LayerList",
         "network.initialise": "Initialise",

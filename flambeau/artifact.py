@@ -136,7 +136,7 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
 
     Args:
         threads: cores for the runner; None takes all that this process may use.
-        allow_code: permits classes of the user, named in the artifact, to be imported: a network, an input.
+        allow_code: permits classes of the user, named in the artifact, to be imported: a network, an input, a task.
         serving: takes the runner that was chosen for serving, whose answers may differ as far as was proven harmless at its export.
         device: where it computes; on another one than "cpu" in float32, and its answers may differ no more than those of an export.
 
@@ -152,7 +152,7 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
         name: fitted.preprocessor(fields, folder / "preprocessing.json", allow_code)
         for name, fields in read_json(folder / "preprocessing.json").items()
     }
-    target = fitted.target(read_json(folder / "target.json"), folder / "target.json")
+    target = fitted.target(read_json(folder / "target.json"), folder / "target.json", allow_code)
     signature = read_json(folder / "signature.json")
     parsed(TypeAdapter(_Signature), signature, folder / "signature.json")
 
@@ -219,7 +219,8 @@ def _check_goldens(artifact: Artifact, tolerance: float) -> None:
         got = predictor.answer(encoded)
     except Exception as error:  # a foreign graph may raise anything
         raise DataError("model-damaged", where=str(artifact.path), reason=str(error)[:200]) from error
-    difference = largest_difference(got, answers, artifact.predictor.target.units) if got.shape == answers.shape else float("inf")
+    target = predictor.target
+    difference = largest_difference(target.nearest(got, answers), answers, target.units) if got.shape == answers.shape else float("inf")
     if difference > tolerance:
         raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=tolerance, n=len(examples))
 

@@ -15,7 +15,7 @@ from flambeau.card import model_card
 from flambeau.errors import CheckFailed, Notice
 from flambeau.evaluation.answering import answer_all
 from flambeau.evaluation.config import TestConfig
-from flambeau.evaluation.kinds import EVALUATIONS
+from flambeau.evaluation.kinds import EVALUATIONS, evaluation_of
 from flambeau.evaluation.scores import headlines
 from flambeau.events import Progress, Show
 from flambeau.exporting.onnx import Onnx
@@ -105,9 +105,9 @@ def test(predictor: Predictor, examples: list[Example], truths: Array, config: T
     """Scores a predictor on raw examples."""
     answers = answer_all(predictor, examples, lambda done, total: show(Progress("stage-testing", done, total)))
     target = predictor.target
-    kind = EVALUATIONS[target.type]
-    scores = kind.evaluate(answers, truths, target, config)
-    return Tested(target.type, answers, truths, scores, kind.baseline(truths, target, config.confidence))
+    kind = evaluation_of(target)
+    scores = kind.evaluate(answers, truths, target.inner, config)
+    return Tested(target.judged_as, answers, truths, scores, kind.baseline(truths, target.inner, config.confidence))
 
 
 def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recipe: Recipe, network: Network) -> None:
@@ -117,7 +117,7 @@ def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recip
     signature = {
         "name": data.source.name,
         "inputs": {column: {"type": recipe.inputs[column].type, "spec": asdict(chosen.spec)} for column, chosen in data.preprocessors.items()},
-        "task": data.target.type,
+        "task": data.target.judged_as,
         "labels": list(data.target.labels),
         "answers": list(data.target.answers),
         "versions": versions(),
@@ -166,7 +166,7 @@ def _goldens(predictor: Predictor, data: Prepared) -> dict[str, bytes]:
     names = predictor.fields
     examples = [example for example in data.examples(np.asarray(order)) if size_of(example, names) <= GOLDEN_BYTES][:NUM_GOLDENS]
     answers = (
-        predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, data.target.out_features), np.float32)
+        predictor.answer([predictor.encode(example) for example in examples]) if examples else np.zeros((0, len(data.target.answers)), np.float32)
     )
     return write_goldens(examples, answers, names)
 

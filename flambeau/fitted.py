@@ -31,6 +31,7 @@ TARGETS = {
     "multi_label": "flambeau.tasks.multi_label:LabelsTarget",
     "regression": "flambeau.tasks.regression:ValuesTarget",
     "ordinal": "flambeau.tasks.ordinal:OrdinalTarget",
+    "custom": "flambeau.tasks.custom_task:CustomTarget",
 }
 
 
@@ -44,36 +45,36 @@ def preprocessor(fields: Any, file: Path, allow_code: bool = False) -> Preproces
         DataError: it is none that this program knows, or damaged.
         RecipeError: it is a class of the user, which is not allowed or not found here.
     """
-    found = _read(PREPROCESSORS, fields, file)
+    found = _read(PREPROCESSORS, fields, file, allow_code, Preprocessor, "target")
     assert isinstance(found, Preprocessor)
-    if found.type == "custom":
-        _demand_class(fields["target"], file, allow_code)
-        found = _read(PREPROCESSORS, fields, file, allow_code)
-        assert isinstance(found, Preprocessor)
     return found
 
 
-def target(fields: Any, file: Path) -> Target:
-    """What an artifact stores of its task -> the target.
-
-    Raises:
-        DataError: it is none that this program knows, or damaged.
-    """
-    found = _read(TARGETS, fields, file)
+def target(fields: Any, file: Path, allow_code: bool = False) -> Target:
+    """What an artifact stores of its task -> the target; otherwise as `preprocessor`."""
+    found = _read(TARGETS, fields, file, allow_code, Target, "code")
     assert isinstance(found, Target)
     return found
 
 
-def _demand_class(target: str, file: Path, allow_code: bool) -> None:
-    kind: type[Any] = Preprocessor
+def _read(known: Mapping[str, str], fields: Any, file: Path, allow_code: bool, base: type[Any], named_by: str) -> object:
+    """
+    Args:
+        base: what a class of the user has to be derived from.
+        named_by: the field that names one.
+    """
+    found = _parsed(known, fields, file)
+    if fields["type"] != "custom":
+        return found
     try:
-        found_class(target, kind, allow_code)
+        found_class(fields[named_by], base, allow_code)
     except RecipeError as error:
-        error.path, error.where = (), str(file)
+        error.where = str(file)
         raise
+    return _parsed(known, fields, file, allow_code)
 
 
-def _read(known: Mapping[str, str], fields: Any, file: Path, allow_code: bool = False) -> object:
+def _parsed(known: Mapping[str, str], fields: Any, file: Path, allow_code: bool = False) -> object:
     kind = fields.get("type") if isinstance(fields, Mapping) else None
     if not isinstance(kind, str) or kind not in known:
         raise DataError("artifact-member", where=str(file), reason=f"type: {printable(str(kind)[:60])}")

@@ -166,7 +166,7 @@ def survey(plan: Plan, data: Prepared, listing: Path | None) -> tuple[Surveyed, 
     where = str(plan.source.place or plan.source.name)
     counts = {group: sum(split[group] for split in data.counts_by_split.values()) for group in data.counts_by_split[TRAIN]}
     bad, duplicates = len(data.cleaned.problems), data.cleaned.num_duplicates
-    found = Surveyed(where, kinds, str(plan.source.target), counts, bad, duplicates, listing, data.target.type, len(used))
+    found = Surveyed(where, kinds, str(plan.source.target), counts, bad, duplicates, listing, data.target.judged_as, len(used))
     return found, SplitMade(len(data.split.train), len(data.split.valid), len(data.split.test), how, settings.seed)
 
 

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from flambeau import messages
+from flambeau.code import class_name
 from flambeau.data.batches import Batches
 from flambeau.data.store import Rows
 from flambeau.errors import Notice, RecipeError
-from flambeau.evaluation.kinds import EVALUATIONS
+from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Planned, Remark, Show, Started, Trained
 from flambeau.features import FEATURES, Features, Head, features_of, is_fixed
 from flambeau.inputs.input import Preprocessor, tensor_names
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
+from flambeau.messages import printable
 from flambeau.network.build import Network, build, parameter_groups
 from flambeau.network.table import Row, layer_table, total
 from flambeau.network.vectors import start_embedding
@@ -27,6 +30,7 @@ from flambeau.planning import Plan
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
 from flambeau.storage import cache_home
+from flambeau.tasks.task import Target
 from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, describe
@@ -36,7 +40,7 @@ from flambeau.training.loop import train
 from flambeau.training.parameters import Group
 from flambeau.training.tuner import Trial, is_open, plain, tune
 from flambeau.training.watch import recorded
-from flambeau.types import Epoch
+from flambeau.types import Array, Epoch
 from flambeau.version import __version__
 
 if TYPE_CHECKING:
@@ -81,7 +85,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
     """
     config = recipe.training
     if config.sampling == "balanced" and not data.target.balances:
-        raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.type)
+        raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.judged_as)
     targets = data.targets()
     device = choose_device(config.device)
     vary = {name: recipe.inputs[name].augmentation(chosen.spec) for name, chosen in data.preprocessors.items()}
@@ -143,13 +147,12 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         Interrupted: a signal came; `resume` goes on from there.
     """
     target = learning.data.target
-    kind = EVALUATIONS[target.type]
     training = train(
         learning.learner,
         learning.loss,
         learning.train,
         learning.valid,
-        lambda answers, encoded: kind.quick(answers, target.restored(encoded), target),
+        lambda answers, encoded: _scores(target, answers, target.restored(encoded)),
         learning.config,
         folder / "checkpoints",
         target.monitor,
@@ -164,6 +167,19 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
             show(epoch)
             history.append(epoch)
     return history
+
+
+def _scores(target: Target, answers: npt.NDArray[np.float32], truths: Array) -> dict[str, float]:
+    """Answers (examples, answers) beside their truths -> the metrics of an epoch.
+
+    Raises:
+        RecipeError: the one by which the target chooses the best epoch is not among them.
+    """
+    found = evaluation_of(target).quick(answers, truths, target.inner)
+    if target.monitor not in ("valid_loss", *found):
+        facts = {"target": class_name(type(target.inner)), "monitor": printable(target.monitor), "metrics": ", ".join(("valid_loss", *found))}
+        raise RecipeError("task-monitor", path=("task", "code"), **facts)
+    return found
 
 
 def learn_again(recipe: Recipe, data: Prepared, history: Sequence[Epoch], journal: Journal) -> Network:

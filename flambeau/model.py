@@ -79,7 +79,7 @@ def load(path: str | Path, *, threads: int | None = None, allow_code: bool = Fal
     Args:
         path: runs/NAME-1, or the model.flambeau in it, or a copy of that anywhere.
         threads: cores to compute on; None takes all that this process may use.
-        allow_code: permits a network of the user's own class to be imported.
+        allow_code: permits classes of the user to be imported: a network, an input, a task.
         device: where it computes: "cpu", "cuda", "cuda:1", "mps" or "xpu".
 
     Raises:

@@ -32,6 +32,7 @@ from flambeau.recipe import Recipe, apply, located, parse
 from flambeau.recipe.following import with_training
 from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
+from flambeau.tasks.custom_task import CustomTask
 from flambeau.tasks.task import Task
 from flambeau.tasks.union import TASKS, AutoTask
 from flambeau.types import Example
@@ -214,7 +215,9 @@ def _changed(recipe: Recipe, asked: Request | Plan, settings: Sequence[str]) -> 
 def _demand_permission(recipe: Recipe) -> None:
     for name, chosen in recipe.inputs.items():
         if isinstance(chosen, CustomInput) and not chosen.is_open:
-            raise refused(chosen.target, "inputs", name)
+            raise refused(chosen.target, "inputs", name, "target")
+    if isinstance(recipe.task, CustomTask) and not recipe.task.is_open:
+        raise refused(recipe.task.code, "task", "code")
 
 
 def _grouped(recipe: Recipe) -> Recipe:
@@ -280,7 +283,7 @@ def _task(recipe: Recipe, source: Source, values: Sequence[object], settings: Se
     named = kinds.get(_set(settings, "task.type") or "")
     if named is not None and said.type != named.model_fields["type"].default:
         return named.model_validate({"target": said.target, "weight": said.weight})
-    return said.settled(values) if isinstance(said, AutoTask) else said
+    return said.settled(values)
 
 
 def _resolved(inputs: Mapping[str, Input], sample: Sequence[Example]) -> dict[str, Input]:

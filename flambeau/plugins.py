@@ -22,25 +22,49 @@ if TYPE_CHECKING:
     from flambeau.network.layer import Shape as Shape
     from flambeau.network.padding import OverTime as OverTime
     from flambeau.network.padding import Padded as Padded
+    from flambeau.tasks.classification import Classification as Classification
+    from flambeau.tasks.classification import ClassTarget as ClassTarget
     from flambeau.tasks.contract import check_task as check_task
+    from flambeau.tasks.multi_label import LabelsTarget as LabelsTarget
+    from flambeau.tasks.multi_label import MultiLabel as MultiLabel
+    from flambeau.tasks.one_of import OneOfTarget as OneOfTarget
+    from flambeau.tasks.ordinal import Ordinal as Ordinal
+    from flambeau.tasks.ordinal import OrdinalTarget as OrdinalTarget
+    from flambeau.tasks.regression import Regression as Regression
+    from flambeau.tasks.regression import ValuesTarget as ValuesTarget
     from flambeau.tasks.task import Target as Target
     from flambeau.tasks.task import Task as Task
+    from flambeau.types import Classified as Classified
+    from flambeau.types import Labelled as Labelled
     from flambeau.types import TensorSpec as TensorSpec
+    from flambeau.types import Valued as Valued
 
 _HOMES = {
     "CheckFailed": "errors",
+    "ClassTarget": "tasks.classification",
+    "Classification": "tasks.classification",
+    "Classified": "types",
     "Custom": "network.custom",
     "DataError": "errors",
     "Exporter": "exporting.exporter",
     "Input": "inputs.input",
+    "Labelled": "types",
+    "LabelsTarget": "tasks.multi_label",
     "Layer": "network.layer",
+    "MultiLabel": "tasks.multi_label",
+    "OneOfTarget": "tasks.one_of",
+    "Ordinal": "tasks.ordinal",
+    "OrdinalTarget": "tasks.ordinal",
     "OverTime": "network.padding",
     "Padded": "network.padding",
     "Preprocessor": "inputs.input",
+    "Regression": "tasks.regression",
     "Shape": "network.layer",
     "Target": "tasks.task",
     "Task": "tasks.task",
     "TensorSpec": "types",
+    "Valued": "types",
+    "ValuesTarget": "tasks.regression",
     "check_exporter": "exporting.contract",
     "check_input": "inputs.contract",
     "check_layer": "network.contract",
@@ -48,18 +72,30 @@ _HOMES = {
 }
 __all__ = [
     "CheckFailed",
+    "ClassTarget",
+    "Classification",
+    "Classified",
     "Custom",
     "DataError",
     "Exporter",
     "Input",
+    "Labelled",
+    "LabelsTarget",
     "Layer",
+    "MultiLabel",
+    "OneOfTarget",
+    "Ordinal",
+    "OrdinalTarget",
     "OverTime",
     "Padded",
     "Preprocessor",
+    "Regression",
     "Shape",
     "Target",
     "Task",
     "TensorSpec",
+    "Valued",
+    "ValuesTarget",
     "check_exporter",
     "check_input",
     "check_layer",

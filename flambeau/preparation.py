@@ -17,6 +17,7 @@ from flambeau.data.examples import TEST, TRAIN, VALID, Source, some
 from flambeau.data.split import Split, split
 from flambeau.data.store import Ragged, Rows
 from flambeau.errors import DataError, Notice
+from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Progress, Show
 from flambeau.inputs.input import Preprocessor
 from flambeau.messages import printable
@@ -121,6 +122,7 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
         show(notice)
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
     target = recipe.task.fit([targets[int(row)] for row in parts.train])
+    evaluation_of(target)  # before anything is learnt that could not be judged
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
     return Prepared(source, cache, cleaned, parts, preprocessors, target, rows, recipe.task.weight)
 

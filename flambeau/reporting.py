@@ -45,7 +45,7 @@ def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, hist
     """Writes report.json and report.html into the run folder."""
     folder = journal.opened_folder
     kind = EVALUATIONS[tested.task]
-    mistakes = kind.mistakes(tested.answers, tested.truths, data.target, plan.recipe.test.worst)
+    mistakes = kind.mistakes(tested.answers, tested.truths, data.target.inner, plan.recipe.test.worst)
     crossing = overlap(data.split, data.cleaned.clusters)
     facts = ReportFacts(
         run=folder.path.name,
@@ -53,13 +53,13 @@ def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, hist
         labels=data.target.labels,
         test=tested.scores,
         baseline=tested.baseline,
-        curves=kind.curves(tested.answers, tested.truths, data.target),
+        curves=kind.curves(tested.answers, tested.truths, data.target.inner),
         checks=_checks(shipped, crossing, tested),
         data=_data(plan, data, crossing, journal.notices),
         model=_model(plan, data, learner, shipped),
         epochs=[EpochFacts(**asdict(epoch)) for epoch in history],
         mistakes=[_placed(data, place, mistake) for place, mistake in mistakes],
-        num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target),
+        num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target.inner),
         exports=_exports(shipped),
         reproduction=_reproduction(plan, data, journal.seconds),
         task=tested.task,

@@ -15,8 +15,9 @@ from flambeau import cli
 NAMES = ["FlambeauError", "Model", "Recipe", "Run", "check", "eject", "export", "fit", "load", "plan", "predict", "serve", "show", "silent", "test"]
 
 PLUGINS = [
-    *("CheckFailed", "Custom", "DataError", "Exporter", "Input", "Layer", "OverTime", "Padded", "Preprocessor", "Shape", "Target", "Task"),
-    *("TensorSpec", "check_exporter", "check_input", "check_layer", "check_task"),
+    *("CheckFailed", "ClassTarget", "Classification", "Classified", "Custom", "DataError", "Exporter", "Input", "Labelled", "LabelsTarget"),
+    *("Layer", "MultiLabel", "OneOfTarget", "Ordinal", "OrdinalTarget", "OverTime", "Padded", "Preprocessor", "Regression", "Shape", "Target"),
+    *("Task", "TensorSpec", "Valued", "ValuesTarget", "check_exporter", "check_input", "check_layer", "check_task"),
 ]
 
 PARAMETERS = {

@@ -30,6 +30,7 @@ from flambeau.model import load
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
 from flambeau.storage import UNFINISHED, writing
+from flambeau.tasks.custom_task import CustomTarget
 from flambeau.testing import own_test_split, recipe_of
 from flambeau.types import Array, Example
 
@@ -71,6 +72,8 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
     for column, chosen in predictor.inputs.items():
         if isinstance(chosen, CustomPreprocessor):
             raise CheckFailed("eject-input", where=column, target=chosen.target)
+    if isinstance(predictor.target, CustomTarget):
+        raise CheckFailed("eject-task", where="task", target=predictor.target.code)
     examples, _ = read_goldens(loaded.path, loaded.manifest["files"])
     if not examples:
         raise DataError("export-unproven", where=str(model))

@@ -24,6 +24,7 @@ from flambeau.types import Array
 class ClassEvaluation(Evaluation[OneOfTarget]):
     """One class out of several."""
 
+    judges = OneOfTarget
     main = "accuracy"
     cards = ("balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "mae", "quadratic_kappa")
     shown = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "mae", "quadratic_kappa", "log_loss", "roc_auc")

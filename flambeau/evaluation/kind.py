@@ -20,8 +20,10 @@ Fitted = TypeVar("Fitted", bound=Target)
 
 
 class Evaluation(ABC, Generic[Fitted]):
-    """How the answers (examples, out_features) of a task are judged beside the truths (examples, ...), both in answer space."""
+    """How the answers (examples, answers) of a task are judged beside the truths (examples, ...), both in answer space."""
 
+    judges: ClassVar[type[Target]]
+    """What a target has to be derived from, as more is looked at than every one has."""
     main: ClassVar[str]
     """The score that stands for all; the baseline has it too."""
     cards: ClassVar[tuple[str, ...]]

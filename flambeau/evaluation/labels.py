@@ -27,6 +27,7 @@ from flambeau.types import Array
 class LabelsEvaluation(Evaluation[LabelsTarget]):
     """Any number of labels."""
 
+    judges = LabelsTarget
     main = "micro_f1"
     cards = ("macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
     shown = tuple(FIGURES)

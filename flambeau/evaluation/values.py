@@ -32,6 +32,7 @@ STANDS_OUT = 1.5
 class ValuesEvaluation(Evaluation[ValuesTarget]):
     """One or several numbers."""
 
+    judges = ValuesTarget
     main = "mae"
     cards = ("rmse", "r2", "median_error", "coverage", "interval_width")
     shown = ("mae", "rmse", "r2", "median_error", "coverage", "interval_width")
@@ -40,7 +41,7 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
     def quick(self, answers: AnyFloats, truths: Array, target: ValuesTarget) -> dict[str, float]:
         """MAE, RMSE and R2, means over the values. Answers that are no numbers give NaN."""
         numbers = np.asarray(truths, np.float64)
-        errors = target.points(answers) - numbers
+        errors = target.nearest(target.points(answers), numbers) - numbers
         with np.errstate(all="ignore"):  # of answers that are not finite, and truths that are all the same
             squares, variances = np.square(errors).mean(0), numbers.var(0)
             return {
@@ -72,7 +73,8 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
     def baseline(self, truths: Array, target: ValuesTarget, level: float) -> Json:
         """Always the mean of the training examples."""
         numbers = np.asarray(truths, np.float64)
-        seen = [Deviations(np.full(len(numbers), mean), numbers[:, place]) for place, mean in enumerate(target.means)]
+        points = target.nearest(np.tile(np.array(target.means), (len(numbers), 1)), numbers)
+        seen = [Deviations(points[:, place], numbers[:, place]) for place in range(len(target.means))]
         return {"label": ", ".join(map(numerals.decimal, target.means)), **_figures(FIGURES, seen, level)}
 
     def weakest(self, scores: Mapping[str, Any]) -> Json | None:
@@ -102,13 +104,14 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
     def mistakes(self, answers: AnyFloats, truths: Array, target: ValuesTarget, most: int) -> list[tuple[int, Mistake]]:
         """The largest errors; of several values the one that is farthest off, in spreads of the training examples."""
         points, numbers = target.points(answers), np.asarray(truths, np.float64)
-        far = np.abs(points - numbers) / np.array(target.spreads)
+        errors = target.nearest(points, numbers) - numbers
+        far = np.abs(errors) / np.array(target.spreads)
         found = []
         for row in np.argsort(-far.max(1), kind="stable")[:most].tolist():
             place = int(far[row].argmax())
             name = f"{target.names[place]} " if len(target.names) > 1 else ""
             truth, answer = numbers[row, place], points[row, place]
-            error = float(answer - truth)
+            error = float(errors[row, place])
             found.append((row, Mistake("", name + numerals.decimal(truth), name + numerals.decimal(answer), None, None, error=error)))
         return found
 
@@ -139,7 +142,7 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
 def _seen(answers: AnyFloats, truths: Floats, target: ValuesTarget) -> list[Deviations]:
     """Answers (examples, values x quantiles) and truths (examples, values) -> one for each value."""
     checked(np.asarray(answers, np.float64), truths)
-    points = target.points(answers)
+    points = target.nearest(target.points(answers), truths)
     if len(target.quantiles) < 2:
         return [Deviations(points[:, place], truths[:, place]) for place in range(len(target.names))]
     table = np.asarray(answers, np.float64).reshape(len(answers), len(target.names), -1)

@@ -42,7 +42,7 @@ def verify(target: str, runner: Runner, reference: Runner, predictor: Predictor,
     for encoded in _batches(predictor, examples):
         got = replace(predictor, runner=runner).answer(encoded)
         want = replace(predictor, runner=reference).answer(encoded)
-        worst = max(worst, largest_difference(got, want, predictor.target.units))
+        worst = max(worst, largest_difference(predictor.target.nearest(got, want), want, predictor.target.units))
         same += int(predictor.target.agrees(got, want, TOLERANCE).sum())
     return Verification(target, len(examples), worst, same, TOLERANCE, worst <= TOLERANCE and same == len(examples))
 

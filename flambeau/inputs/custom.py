@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from flambeau.choice import moved, problem
-from flambeau.code import Target, attempt, found_class, reason_of, refused
-from flambeau.errors import DataError, FlambeauError, Notice, RecipeError
+from flambeau.code import Target, attempt, findable, opened, reason_of, refused
+from flambeau.errors import DataError, FlambeauError, Notice
 from flambeau.inputs.input import Input, Preprocessor, SentAs, fits
 from flambeau.types import Array, SeenImages, SeenTexts, TensorSpec
 
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from flambeau.inputs.augment import Augmentation
-
-CONTEXT = "allow_code"
-"""The key of the permission in a validation's context."""
 
 
 class CustomInput(Input):
@@ -47,7 +42,8 @@ class CustomInput(Input):
     @model_validator(mode="after")
     def _open(self, info: ValidationInfo) -> Self:
         """The class of the user made, where that is allowed; its problems are told where they stand in the recipe."""
-        self._inner = _opened(self.target, Input, self.arguments, "arguments", info)
+        kind: type[Any] = Input  # abstract
+        self._inner = opened(self.target, kind, self.arguments, info, "target", "arguments")
         return self
 
     @property
@@ -63,7 +59,7 @@ class CustomInput(Input):
             RecipeError: its code may not run.
         """
         if self._inner is None:
-            raise refused(self.target, "inputs")
+            raise refused(self.target, "inputs", "target")
         return self._inner
 
     @property
@@ -112,11 +108,7 @@ class CustomInput(Input):
             RecipeError: it fails, or its preprocessor would not be found again by its name.
         """
         fitted = attempt(lambda: self.inner.fit(arrays), self.target, "inputs")
-        cls = type(fitted)
-        target = f"{cls.__module__}:{cls.__qualname__}"
-        kind: type[Any] = Preprocessor
-        if "." in cls.__qualname__ or found_class(target, kind, True, "inputs") is not cls:
-            raise RecipeError("code-unfindable", path=("inputs",), target=target)
+        target = findable(type(fitted), Preprocessor, "inputs")
         made = CustomPreprocessor(target=target, state=fitted.model_dump(mode="json", exclude={"type"}))
         made._inner = fitted
         return made
@@ -168,7 +160,8 @@ class CustomPreprocessor(Preprocessor):
 
     @model_validator(mode="after")
     def _open(self, info: ValidationInfo) -> Self:
-        self._inner = _opened(self.target, Preprocessor, self.state, "state", info)
+        kind: type[Any] = Preprocessor  # abstract
+        self._inner = opened(self.target, kind, self.state, info, "target", "state")
         return self
 
     @property
@@ -179,7 +172,7 @@ class CustomPreprocessor(Preprocessor):
             RecipeError: its code may not run.
         """
         if self._inner is None:
-            raise refused(self.target)
+            raise refused(self.target, "target")
         return self._inner
 
     @property
@@ -221,31 +214,6 @@ class CustomPreprocessor(Preprocessor):
     def module(self) -> nn.Module:
         """As what the user wrote."""
         return attempt(self.inner.module, self.target, "inputs")
-
-
-def _opened(target: str, kind: type[Any], settings: dict[str, Any], field: str, info: ValidationInfo) -> Any:
-    """What the user wrote, made with the settings that stand in `field`; None where its code may not run."""
-    if not (info.context or {}).get(CONTEXT):
-        return None
-    cls = _class(target, kind)
-    try:
-        return cls.model_validate(settings)
-    except ValidationError as error:
-        raise _moved(error, field) from None
-
-
-def _class(target: str, kind: type[Any]) -> type[Any]:
-    """The class, or a problem that pydantic collects with the others."""
-    try:
-        return found_class(target, kind, True)
-    except RecipeError as error:
-        details = InitErrorDetails(type=problem(error.code, **error.facts), loc=("target",), input=target)
-        raise ValidationError.from_exception_data("custom", [details]) from error.__cause__
-
-
-def _moved(error: ValidationError, field: str) -> ValidationError:
-    """The same problems, seen from outside the field in which they are."""
-    return ValidationError.from_exception_data(error.title, [moved(line, (field,), 0) for line in error.errors(include_url=False)])
 
 
 def _guarded(target: str, work: Callable[[Any], Array], value: object, spec: TensorSpec | None) -> Array:

@@ -36,10 +36,10 @@ class Custom(_Foreign):
     """
 
     def gives(self, shape: Shape) -> Shape:
-        raise refused(self.target)
+        raise refused(self.target, "target")
 
     def build(self, shape: Shape) -> nn.Module:
-        raise refused(self.target)
+        raise refused(self.target, "target")
 
 
 @layer

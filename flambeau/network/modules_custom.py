@@ -61,7 +61,7 @@ def on_meta() -> bool:
 
 def loaded(target: str) -> type[nn.Module]:
     """The class of a module that may run."""
-    return found_class(target, nn.Module, True)
+    return found_class(target, nn.Module, True, "target")
 
 
 def user_module(cls: type[nn.Module], said: Said) -> nn.Module:

@@ -20,6 +20,7 @@ from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.union import AnyInput
 from flambeau.network.spec import NetworkSpec, names_code, placed, without_places
 from flambeau.recipe.schema import Schema
+from flambeau.tasks.custom_task import CustomTask
 from flambeau.tasks.union import AnyTask
 from flambeau.training.config import TrainingConfig
 
@@ -77,7 +78,8 @@ class Recipe(Config):
     @property
     def names_code(self) -> bool:
         """Whether it names code of the user, which runs only with --allow-code."""
-        return names_code(self.network) or any(isinstance(chosen, CustomInput) for chosen in self.inputs.values())
+        parts = (self.task, *self.inputs.values())
+        return names_code(self.network) or any(isinstance(part, CustomInput | CustomTask) for part in parts)
 
     def without_places(self) -> Recipe:
         """The same work without where its data, weights and tokenizers lie: what may leave this machine."""

@@ -58,7 +58,7 @@ def model_metadata(model: ServedModel) -> dict[str, object]:
             {"name": name, "datatype": DATATYPES[spec.dtype], "shape": [-1, *(-1 if size is None else size for size in spec.shape)]}
             for name, spec in specs.items()
         ],
-        "outputs": [{"name": ANSWERS, "datatype": "FP32", "shape": [-1, model.predictor.target.out_features]}],
+        "outputs": [{"name": ANSWERS, "datatype": "FP32", "shape": [-1, len(model.predictor.target.answers)]}],
         "parameters": {"labels": model.signature.get("labels"), "raw": "an input of datatype BYTES and shape [n] takes raw files as base64"},
     }
 

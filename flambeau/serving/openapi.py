@@ -96,7 +96,7 @@ def _schemas(model: ServedModel, limits: Limits) -> Json:
     }
     bound: Json = {"anyOf": [*value["anyOf"], {"type": "null"}], "description": "of the quantiles that were asked for in training"}
     answer: Json = {"label": label, "confidence": share, "probabilities": probabilities}
-    if model.predictor.target.type == "multi_label":
+    if model.predictor.target.judged_as == "multi_label":
         answer = {"labels": {"type": "array", "items": label}, "probabilities": probabilities}
     elif not model.predictor.target.labels:
         answer = {"value": value, "low": bound, "high": bound}

@@ -42,5 +42,5 @@ def custom_loss(said: CustomLoss, allow_code: bool) -> nn.Module:
     from flambeau.tasks.losses import Checked
 
     code = said.custom
-    module: type[nn.Module] = found_class(code.target, nn.Module, allow_code, *_PATH)
-    return Checked(made(module, code.arguments, code.target, *_PATH), code.target)
+    module: type[nn.Module] = found_class(code.target, nn.Module, allow_code, *_PATH, "target")
+    return Checked(made(module, code.arguments, code.target, *_PATH), code.target, *_PATH, "target")

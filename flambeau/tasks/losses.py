@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from flambeau.errors import RecipeError
+from flambeau.code import reason_of
+from flambeau.errors import FlambeauError, RecipeError
 
 
 class ClassLoss(nn.Module):
@@ -204,17 +205,28 @@ class PoissonLoss(nn.Module):
 class Checked(nn.Module):
     """A loss of the user's own, whose result has to be one number for each example."""
 
-    def __init__(self, loss: nn.Module, name: str) -> None:
+    def __init__(self, loss: nn.Module, name: str, *path: str) -> None:
+        """
+        Args:
+            name: of its class.
+            path: where a recipe names it.
+        """
         super().__init__()
         self.loss = loss
         self.name = name
+        self.path = path
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """(batch, out_features) and the encoded targets -> (batch,)."""
-        result = self.loss(logits, targets)
+        try:
+            result = self.loss(logits, targets)
+        except (FlambeauError, torch.OutOfMemoryError):  # the latter is caught where batches are made smaller
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise RecipeError("code-fails", path=self.path, target=self.name, reason=reason_of(error)) from error
         if not isinstance(result, Tensor) or result.shape != logits.shape[:1]:
             got = " x ".join(map(str, result.shape)) or "()" if isinstance(result, Tensor) else type(result).__name__
-            raise RecipeError("loss-result", path=("task", "loss", "custom", "target"), target=self.name, got=got, n=len(logits))
+            raise RecipeError("loss-result", path=self.path, target=self.name, got=got, n=len(logits))
         return result
 
 

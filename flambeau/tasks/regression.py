@@ -174,7 +174,7 @@ class ValuesTarget(Target):
 
     @property
     def units(self) -> Floats:
-        """(out_features,) the spread of the training examples."""
+        """(answers,) the spread of the training examples."""
         return np.repeat(self.spreads, max(len(self.quantiles), 1))
 
     @property
@@ -236,11 +236,11 @@ class ValuesTarget(Target):
         return Rates(self.scales) if self.loss_name == "poisson" else Values(self.centres, self.scales, max(len(self.quantiles), 1), self.log)
 
     def points(self, answers: npt.NDArray[np.floating]) -> Floats:
-        """Answers (batch, out_features) -> the value of each, (batch, values): of quantiles the one nearest to 0.5."""
+        """Answers (batch, values x quantiles) -> the value of each, (batch, values): of quantiles the one nearest to 0.5."""
         return np.asarray(answers.reshape(len(answers), len(self.names), -1)[:, :, self.middle], np.float64)
 
     def decode(self, answers: npt.NDArray[np.float32]) -> list[Prediction]:
-        """(batch, out_features) in the unit of the data -> the value of each example, with its interval where there are quantiles."""
+        """(batch, values x quantiles) in the unit of the data -> the value of each example, with its interval where there are quantiles."""
         table = answers.reshape(len(answers), len(self.names), -1).astype(np.float64)
         if len(self.quantiles) < 2:
             return [Valued(self._told(row)) for row in table[:, :, self.middle]]
@@ -249,7 +249,7 @@ class ValuesTarget(Target):
     def agrees(self, answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
         """Whether all numbers are the same within `tolerance` of the spread of the training examples, or of themselves."""
         with np.errstate(invalid="ignore"):  # of answers that are not finite, which agree with nothing
-            close = np.abs(answers - reference) <= tolerance * np.maximum(self.units, np.abs(reference))
+            close = np.abs(self.nearest(answers, reference) - reference) <= tolerance * np.maximum(self.units, np.abs(reference))
         same: npt.NDArray[np.bool_] = close.all(-1)
         return same
 

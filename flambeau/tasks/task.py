@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,13 @@ from flambeau.types import Array, Prediction
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Float = TypeVar("Float", bound=np.floating)
+
 
 class Task(Config, ABC):
     """Recipe side of a task."""
 
-    type: str
+    type: str = "custom"
     """Which task it is."""
     target: str
     """Name of the field (column) that is to be predicted."""
@@ -33,6 +35,10 @@ class Task(Config, ABC):
     def recognises(cls, values: Sequence[object]) -> bool:
         """Whether raw targets like these (a sample) are of this task, where a recipe does not say it."""
 
+    def settled(self, values: Sequence[object]) -> Task:
+        """The task with nothing left open, where raw targets are like these (a sample)."""
+        return self
+
     def strata(self, values: Sequence[object]) -> list[str]:
         """Raw targets -> the group of each, whose shares are the same in every split. The value itself, as text."""
         return [str(value) for value in values]
@@ -45,7 +51,7 @@ class Task(Config, ABC):
 class Target(Config, ABC):
     """Fitted side of a task: between a raw target value, what the network is trained on, and the answer."""
 
-    type: str
+    type: str = "custom"
     """Which task it is."""
     labels: tuple[str, ...] = ()
     """Names of the classes, in the order of the answers; () where there are none."""
@@ -58,9 +64,19 @@ class Target(Config, ABC):
     """Whether an example is in exactly one group, so that groups can be drawn equally often."""
 
     @property
+    def judged_as(self) -> str:
+        """The kind of task whose scores, report and words it gets; one of `flambeau.evaluation.kinds`."""
+        return self.type
+
+    @property
+    def inner(self) -> Target:
+        """What is judged: of a target that stands for a class of the user, theirs; else itself."""
+        return self
+
+    @property
     @abstractmethod
     def out_features(self) -> int:
-        """How many numbers the network's head gives for one example; as many are in an answer."""
+        """How many numbers the network's head gives for one example."""
 
     @property
     @abstractmethod
@@ -74,8 +90,8 @@ class Target(Config, ABC):
 
     @property
     def units(self) -> npt.NDArray[np.float64]:
-        """(out_features,) what a difference between two answers is measured by: 1 for probabilities."""
-        return np.ones(self.out_features)
+        """(answers,) what a difference between two answers is measured by: 1 for probabilities."""
+        return np.ones(len(self.answers))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -116,12 +132,16 @@ class Target(Config, ABC):
 
     @abstractmethod
     def activation(self) -> nn.Module:
-        """Training space -> answer space; a part of the exported graph."""
+        """Training space (batch, out_features) -> answer space (batch, answers); a part of the exported graph."""
 
     @abstractmethod
     def decode(self, answers: npt.NDArray[np.float32]) -> list[Prediction]:
-        """(batch, out_features) in answer space -> one prediction for each example."""
+        """(batch, answers) in answer space -> one prediction for each example."""
+
+    def nearest(self, answers: npt.NDArray[Float], reference: npt.NDArray[np.floating]) -> npt.NDArray[Float]:
+        """Answers, said as near to `reference` (the same shape) as they can be. As they are; but of angles, 359 beside 1 is -1."""
+        return answers
 
     @abstractmethod
     def agrees(self, answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
-        """Two runtimes' answers (batch, out_features) -> whether each example gets the same answer from both, (batch,)."""
+        """Two runtimes' answers (batch, answers) -> whether each example gets the same answer from both, (batch,)."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, Tag
 
 from flambeau.tasks.classification import Classification, ClassTarget
+from flambeau.tasks.custom_task import CustomTarget, CustomTask
 from flambeau.tasks.multi_label import LabelsTarget, MultiLabel
 from flambeau.tasks.ordinal import Ordinal, OrdinalTarget
 from flambeau.tasks.regression import Regression, ValuesTarget
@@ -53,10 +54,11 @@ AnyTask: TypeAlias = Annotated[
     | Annotated[Classification, Tag("classification")]
     | Annotated[MultiLabel, Tag("multi_label")]
     | Annotated[Regression, Tag("regression")]
-    | Annotated[Ordinal, Tag("ordinal")],
+    | Annotated[Ordinal, Tag("ordinal")]
+    | Annotated[CustomTask, Tag("custom")],
     Discriminator(_kind),
 ]
 """Recipe side, told apart by `type`."""
 
-AnyTarget: TypeAlias = Annotated[ClassTarget | LabelsTarget | ValuesTarget | OrdinalTarget, Field(discriminator="type")]
+AnyTarget: TypeAlias = Annotated[ClassTarget | LabelsTarget | ValuesTarget | OrdinalTarget | CustomTarget, Field(discriminator="type")]
 """Fitted side, told apart by `type`."""
