@@ -177,8 +177,8 @@ def _scores(target: Target, answers: npt.NDArray[np.float32], truths: Array) -> 
     """
     found = evaluation_of(target).quick(answers, truths, target.inner)
     if target.monitor not in ("valid_loss", *found):
-        facts = {"target": class_name(type(target.inner)), "monitor": printable(target.monitor), "metrics": ", ".join(("valid_loss", *found))}
-        raise RecipeError("task-monitor", path=("task", "code"), **facts)
+        name, metrics = class_name(type(target.inner)), ", ".join(("valid_loss", *found))
+        raise RecipeError("task-monitor", path=("task", "code"), target=name, monitor=printable(target.monitor), metrics=metrics)
     return found
 
 
