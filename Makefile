@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+TWO := -n 2 --dist loadfile
 
-.PHONY: help install demo test check format bench bench-full docs soak clean
+.PHONY: help install demo test coverage check format bench bench-full docs soak clean
 
 help:  ## these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,7 +27,10 @@ demo: $(VENV)/.demo  ## handwritten digits as PNG files: fit, test, export, serv
 	$(BIN)/flambeau demo
 
 test: $(VENV)/.dev  ## all tests but the slowest
-	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 -m "not soak"
+	OMP_NUM_THREADS=1 $(PYTEST) $(TWO) -m "not soak"
+
+coverage: $(VENV)/.dev  ## the same, and which lines and branches they run: a third slower
+	OMP_NUM_THREADS=1 $(PYTEST) $(TWO) -m "not soak" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

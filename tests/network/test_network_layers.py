@@ -177,10 +177,12 @@ def test_contract(one: Layer, shape: Shape) -> None:
 
 @pytest.mark.parametrize("shape", CASES, ids=["image", "features", "sequence", "varying", "ids", "columns"])
 def test_all_layers_export_in_one_graph(shape: Shape) -> None:
-    """As check_layer does for one layer, for all of a shape at once: an export costs most of a second."""
-    ends = [
-        (one, *(() if one.gives(shape).axes == FEATURES else (GlobalAvgPool() if contract.varies(shape) else Flatten(),))) for one in CASES[shape]
-    ]
+    """As check_layer does for one layer, for all of a shape at once: an export costs most of a second.
+
+    What works over a fixed time is exported over a varying one, the harder case.
+    """
+    layers = [one for one in CASES[shape] if shape != TIMES or one not in OVER_TIME]
+    ends = [(one, *(() if one.gives(shape).axes == FEATURES else (GlobalAvgPool() if contract.varies(shape) else Flatten(),))) for one in layers]
     branches = [build_chain(branch, shape) for branch in ends]
     contract.check_module_export("all", SideBySide(branches).eval(), shape)
 

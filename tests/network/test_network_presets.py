@@ -89,9 +89,14 @@ class Together(nn.Module):
         return torch.cat([network(*tensors) for network in self.networks], 1)
 
 
+SAME_BEHIND_AN_EMBEDDING = ("rnn", "gru", "lstm")
+"""Exported from values over time; ids over time would only put the embedding before them that `transformer` has too."""
+
+
 @pytest.mark.parametrize("spec", [specs[0] for specs in SHAPES.values()], ids=str)
 def test_every_preset_is_the_same_in_onnx(spec: TensorSpec, tmp_path: Path) -> None:
-    networks = Together([stirred(made(name, spec)) for name in PRESETS if spec.axes in read_preset(name).takes])
+    names_of = [name for name in PRESETS if spec.axes in read_preset(name).takes and not (spec.axes == IDS and name in SAME_BEHIND_AN_EMBEDDING)]
+    networks = Together([stirred(made(name, spec)) for name in names_of])
     names = networks.tensor_names
     sample = dict(zip(names, (tensor.numpy() for tensor in batch_of(spec, (1, 1))), strict=True))
     Onnx().export(networks, sample, tmp_path / "model.onnx", {})  # type: ignore[arg-type]  # it has what an export asks for
@@ -139,7 +144,7 @@ def test_image_presets_work_at_any_size(name: str, size: tuple[int, int, int]) -
     assert network.eval()(torch.rand(1, *size)).shape == (1, 3)
 
 
-LEARNERS = [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("vit", 8), ("conv_gru", 4), ("conv_transformer", 4)]
+LEARNERS = [("cnn", 2), ("fast_cnn", 2), ("small_resnet", 3), ("vit", 5), ("conv_gru", 4), ("conv_transformer", 4)]
 LEARNERS += [
     ("mlp", 6),
     ("tabular_resnet", 3),
