@@ -13,6 +13,8 @@ RISEN = 1.1
 """So many times its lowest value the validation loss has risen at the end: it has turned, not only trembled."""
 GAP = 0.08
 """A score on train minus the same on validation that is more than chance on a few hundred examples."""
+SEEN = 0.02
+"""The same, where the validation loss has turned: what was kept is of an epoch before that, and may have learnt nothing by heart."""
 SCORES: Mapping[str, tuple[str, float]] = MappingProxyType({"accuracy": ("{:.1%}", 0.85), "micro_f1": ("{:.1%}", 0.85), "r2": ("R2 {:.2f}", 0.5)})
 """What is looked at where the epochs have it: how it is written, and below which value on the training examples much is left to learn."""
 STILL = 2
@@ -57,11 +59,11 @@ def gap(history: Sequence[Epoch]) -> Advice:
         train, valid = best.train[name], best.valid[name]
         facts |= {"train": form.format(train), "valid": form.format(valid)}
         apart, poor = train - valid > GAP, train < low and valid < low
-        turned = _has_turned(history) and train > valid
+        turned = _has_turned(history) and train - valid > SEEN
     else:
         facts |= {"train": f"{best.train_loss:.3g}", "valid": f"{best.valid_loss:.3g}"}
         apart, poor = best.valid_loss > 2 * best.train_loss, False
-        turned = _has_turned(history)
+        turned = _has_turned(history) and best.valid_loss > best.train_loss
     if apart or turned:
         return Advice("advice-over-fitted", facts)
     if _still_gaining(history, best):

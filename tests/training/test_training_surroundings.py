@@ -171,6 +171,9 @@ FALLING, TURNED, LEVEL = [2.0, 1.0, 0.5, 0.2, 0.1], [2.0, 1.0, 0.8, 0.9, 1.2], [
     [
         (history(FALLING, TURNED, 0.99, 0.95, 3), "advice-over-fitted"),
         (history(FALLING, TURNED, 0.95, 0.99, 3), "advice-fine"),
+        (history(FALLING, TURNED, 0.952, 0.949, 3), "advice-fine"),
+        (history(FALLING, TURNED, None, None, 3), "advice-over-fitted"),
+        (history(FALLING, [x / 10 for x in TURNED], None, None, 3), "advice-fine"),
         (history(LEVEL, LEVEL, 0.99, 0.80, 2), "advice-over-fitted"),
         (history(LEVEL, [3 * x for x in LEVEL], None, None, 2), "advice-over-fitted"),
         (history(FALLING, FALLING, 0.9, 0.9, 5), "advice-improving"),
