@@ -56,6 +56,10 @@ bench-full: $(VENV)/.dev  ## all benchmarks with all peers, which are installed 
 	$(BIN)/python benchmarks/throughput.py --full
 	$(BIN)/python benchmarks/fashion_mnist.py --full
 	$(BIN)/python benchmarks/jpeg_folder.py --full
+	$(BIN)/python benchmarks/serving.py --full
+	$(BIN)/python benchmarks/serving_overload.py --full
+	$(BIN)/python benchmarks/recurrent_and_attention.py
+	$(BIN)/python benchmarks/preset_exports.py
 
 docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
 	$(BIN)/python docs/make_docs.py

@@ -58,7 +58,7 @@ def machine() -> str:
         flags = next(line for line in lines if line.startswith("flags"))
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
         extensions = " ".join(word for word in ("avx512f", "amx_bf16") if word in flags)
-        return f"{name} ({extensions}), {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+        return f"{name}{extensions and f' ({extensions})'}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -49,7 +50,7 @@ def serve(load: Callable[[], ServedModel], host: str, port: int, limits: Limits,
     # held open: setting the filters anew for each picture costs a tenth of the decoding of a small one
     with closing(bind(host, port)) as listener, without_pillow_warnings():
         app = create_app(load(), limits)
-        with closing(app):
+        with closing(app), _kept():
             address = listener.getsockname()[:2]
             server = Server(app, limits, lambda: announce(_ready(app, host, address[1], time.perf_counter() - begin)))
             try:
@@ -57,6 +58,16 @@ def serve(load: Callable[[], ServedModel], host: str, port: int, limits: Limits,
             except OSError as error:
                 raise _port_error(error, host, address[1]) from error
     return server.exit_code
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """What is there by now stays for as long as requests are answered: no search for garbage walks over it again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class Server(uvicorn.Server):
