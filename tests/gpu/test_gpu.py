@@ -145,6 +145,7 @@ def test_every_family_of_optimizers_learns_there(optimizer: str, photos: Path, t
     assert epochs[-1].train_loss < epochs[0].train_loss
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # what some versions of torch say when they import their own compiler
 @pytest.mark.parametrize("settings", [{"precision": "bf16"}, {"memory_format": "channels_last"}, {"ema": 0.9}, {"accumulate": 2}, {"compile": True}])
 def test_every_way_of_a_step(settings: dict[str, Any], photos: Path, tmp_path: Path) -> None:
     run = fitted(photos, tmp_path / "run", "small_resnet", **settings)
@@ -264,3 +265,56 @@ def test_a_server_answers_from_the_gpu(photos: Path, tmp_path: Path) -> None:
 
 def test_the_plan_names_the_gpu() -> None:
     assert torch.cuda.get_device_properties(0).name in describe(choose_device(), 2)
+
+
+COSTS = """
+import torch
+from torch import nn
+
+from flambeau.plugins import Classification, ClassTarget
+
+
+class Costly(Classification):
+    def fit(self, values):
+        return CostTarget(**super().fit(values).model_dump())
+
+
+class CostTarget(ClassTarget):
+    def loss(self, allow_code=False):
+        return ExpectedCost(len(self.labels))
+
+
+class ExpectedCost(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.register_buffer("costs", 1 - torch.eye(classes))
+
+    def forward(self, logits, targets):
+        shares = nn.functional.one_hot(targets, logits.shape[-1]).float() if targets.ndim == 1 else targets
+        return ((shares @ self.costs) * logits.softmax(-1)).sum(-1)
+"""
+
+
+def test_a_task_of_the_user_keeps_its_numbers_there(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpu_costs.py").write_text(COSTS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = {"task": {"type": "custom", "target": "kind", "code": "gpu_costs:Costly"}, "training": TRAINING}
+    run = fb.fit(table, recipe=recipe, run=tmp_path / "run", allow_code=True, show=fb.silent)
+    assert run.verification is not None and run.verification["passed"]
+    assert run.test["accuracy"]["value"] > 0.5
+
+
+def test_an_encoder_of_transformers_is_tuned_there(texts: Path, tmp_path: Path) -> None:
+    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS["good"], *WORDS["bad"]]
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 32}
+    encoder = tmp_path / "tiny-bert"
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **sizes)).save_pretrained(encoder)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.save(str(encoder / "tokenizer.json"))
+    recipe = {"network": {"transformers": str(encoder)}, "training": {**TRAINING, "epochs": 10, "optimizer": {"adamw": 0.001}}}
+    run = fb.fit(texts, recipe=recipe, target="label", run=tmp_path / "run", show=fb.silent)
+    assert run.verification is not None and run.verification["passed"]
+    assert run.test["accuracy"]["value"] > 0.9

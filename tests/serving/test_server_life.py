@@ -163,10 +163,13 @@ def test_a_second_signal_does_not_wait(make_model, limits, pictures):
 
 def test_draining_says_not_ready_and_finishes(make_model, limits, pictures):
     """One signal while an answer is being computed: it arrives, and /ready says no meanwhile."""
-    seen = {}
+    seen, computing, asked = {}, threading.Event(), threading.Event()
 
     def runner(inputs):
-        time.sleep(0.15 if seen else 0.003)
+        time.sleep(0.003)
+        if seen:
+            computing.set()
+            asked.wait(10)
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
     def trouble(url):
@@ -175,10 +178,13 @@ def test_draining_says_not_ready_and_finishes(make_model, limits, pictures):
 
         asking = threading.Thread(target=ask)
         asking.start()
-        time.sleep(0.05)
+        computing.wait(10)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.2)
-        seen["ready"] = httpx.get(f"{url}/v2/health/ready").json()["code"]
+        while "ready" not in seen:
+            answer = httpx.get(f"{url}/v2/health/ready")  # the signal takes a moment to arrive
+            if answer.status_code != 200:
+                seen["ready"] = answer.json()["code"]
+        asked.set()
         asking.join()
 
     def ready(facts):
