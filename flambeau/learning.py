@@ -268,7 +268,8 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
 
 def _trial_line(trial: Trial) -> str:
     compiled = messages.text("plan-trial-compiled") if trial.compile else ""
-    return messages.text("plan-trial", **{**asdict(trial), "compiled": compiled, "mark": "<-" if trial.chosen else ""})
+    part = messages.text("plan-trial-part", parts=trial.parts) if trial.parts > 1 else ""
+    return messages.text("plan-trial", **{**asdict(trial), "compiled": compiled, "part": part, "mark": "<-" if trial.chosen else ""})
 
 
 def trained(history: Sequence[Epoch], config: TrainingConfig) -> Trained:

@@ -81,7 +81,7 @@ class TrainingConfig(Config):
     """CPU threads; null takes as many as this process may use. Their number changes the last bits of the result."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Numbers in matrix products and convolutions: bf16 is faster on newer hardware and rounds to 3 digits. Weights stay fp32.
-    "auto": the faster one, by a few real steps of each; fp32 in a short training."""
+    "auto": the faster one, by a few real steps of each; fp32 in a very short training."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """Order of images in memory; channels_last is faster for most convolutions. "auto": by the same steps."""
     fused: bool | None = None

@@ -3,7 +3,8 @@
 Precision and memory format, then one fused kernel or several, then fewer threads, then a compiled network: the winner so far is
 what the next question starts from. Steps of the candidates take turns, so that a busy moment of the machine hits all of them;
 one that is clearly slower is dropped at once; one whose losses go elsewhere is refused. At the end the winner has to beat the
-plain way once more. All this stops when its share of the training is spent. The winner is kept for this machine, network and batch.
+plain way once more. All this stops when its share of the training is spent; where that share pays for too few steps, a part of each
+batch has to do. The winner is kept for this machine, network and batch.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from flambeau.storage import write_atomically
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, machine, using_threads
 from flambeau.training.learner import Learner
+from flambeau.training.objective import split
 from flambeau.training.progress import Position
 from flambeau.training.source import BatchSource
+from flambeau.types import Batch
 
 ROUNDS = 3
 """Timed steps of each candidate in a race, after one that warms up."""
@@ -46,6 +49,10 @@ SHARE = 0.02
 """Share of the whole training that the trial may cost."""
 FEWEST = 15
 """Steps that this share has to pay for, at least; fewer tell nothing."""
+PARTS = (1, 2, 4)
+"""In so many parts a batch may be cut, so that the share of a short training pays for steps on one of them."""
+SMALLEST = 16
+"""Examples that such a part has, at least: a step on fewer tells little of one on all."""
 COMPILING = 120.0
 """Seconds that torch.compile takes for networks of the usual size, at most."""
 COMPILE_PAYS = 20
@@ -65,6 +72,8 @@ class Trial:
     """Of the quickest step: what disturbs a step only ever makes it slower."""
     loss: float
     """Of the last step that was timed."""
+    parts: int = 1
+    """The steps were on one of so many parts of each batch."""
     chosen: bool = False
 
     @property
@@ -92,18 +101,33 @@ def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: Trai
         network: as for `train`; it is copied, not changed.
         folder: where winners are kept from run to run.
     """
-    if not is_open(config) or config.optimizer.full_batch or batches.num_steps <= ROUNDS or batches.num_steps * config.epochs * SHARE < FEWEST:
+    parts = _parts(batches, config)
+    if not is_open(config) or config.optimizer.full_batch or batches.num_steps <= ROUNDS or parts is None:
         return []
     known = folder / f"{_key(network, batches, config)}.json"
     kept = _kept(known)
-    if kept is not None and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000)):
+    if kept is not None and kept.parts <= parts and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000)):
         return [kept]
-    track = _Track(network, loss, batches, config)
+    track = _Track(network, loss, batches, config, parts)
     trials = track.run()
     if track.is_quiet:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(known, json.dumps(asdict(next(trial for trial in trials if trial.chosen))).encode())
     return trials
+
+
+class _Part:
+    """The same batches, but of each only the first of so many parts."""
+
+    def __init__(self, batches: BatchSource, parts: int) -> None:
+        self._batches, self._parts = batches, parts
+        self.num_steps, self.num_examples = batches.num_steps, batches.num_examples // parts
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        return (split(batch, self._parts)[0] for batch in self._batches.epoch(number, start))
+
+    def in_order(self) -> Iterator[Batch]:
+        return self._batches.in_order()
 
 
 class _Candidate:
@@ -145,8 +169,9 @@ class _Candidate:
 class _Track:
     """Where the candidates race, for as long as the budget lasts."""
 
-    def __init__(self, network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig) -> None:
-        self._network, self._loss, self._batches = network, loss, batches
+    def __init__(self, network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig, parts: int) -> None:
+        self._network, self._loss, self._parts = network, loss, parts
+        self._batches: BatchSource = batches if parts == 1 else _Part(batches, parts)
         self._open, self._base = config, plain(config)
         self._device = choose_device(config.device)
         self._candidates: list[_Candidate] = []
@@ -166,13 +191,15 @@ class _Track:
         best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
             best = self._race(best, [{"fused": False}])
-        if self._open.threads is None and self._device.type == "cpu":
+        if self._open.threads is None and self._device.type == "cpu" and self._parts == 1:  # a part would need fewer than a whole batch
             best = self._with_fewer_threads(best)
         if _may_compile(self._open, self._batches, best.best):
             best = self._race(best, [{"compile": True}])
         best = self._confirmed(best)
         return [
-            Trial(**one.settings, milliseconds=1000 * one.best, loss=one.losses[-1], chosen=one is best) for one in self._candidates if one.seconds
+            Trial(**one.settings, milliseconds=1000 * one.best, loss=one.losses[-1], parts=self._parts, chosen=one is best)
+            for one in self._candidates
+            if one.seconds
         ]
 
     def _plainly(self) -> dict[str, Any]:
@@ -253,7 +280,7 @@ class _Track:
     def _is_spent(self) -> bool:
         """Whether the share of the training that the trial may cost is gone."""
         quickest = min(one.best for one in self._candidates)
-        return time.perf_counter() - self._started > SHARE * quickest * self._batches.num_steps * self._open.epochs
+        return time.perf_counter() - self._started > SHARE * quickest * self._parts * self._batches.num_steps * self._open.epochs
 
     def _candidate(self, settings: Mapping[str, Any]) -> _Candidate:
         one = _Candidate(settings, self._losses(settings), self._device)
@@ -276,6 +303,12 @@ class _Track:
             for step in learner.steps():
                 yield step.loss
             learner.position = Position(learner.position.epoch + 1, 0)
+
+
+def _parts(batches: BatchSource, config: TrainingConfig) -> int | None:
+    """In how few parts a batch has to be cut for the trial to be worth it; None where the training is too short for any."""
+    paid, examples = SHARE * batches.num_steps * config.epochs, batches.num_examples // max(batches.num_steps, 1)
+    return next((parts for parts in PARTS if paid * parts >= FEWEST and (parts == 1 or examples >= SMALLEST * parts)), None)
 
 
 def _may_halve(device: torch.device) -> bool:

@@ -169,9 +169,41 @@ def test_what_a_busy_machine_gave_is_not_kept(digits: Any, small_net: Any, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("epochs", "parts"), [(80, 1), (40, 2)])
+def test_a_short_training_is_tried_on_a_part_of_each_batch(
+    digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, parts: int
+) -> None:
+    sizes = []
+
+    class Watched(ClassLoss):
+        def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(logits))
+            return super().forward(logits, targets)
+
+    monkeypatch.setattr(torch.nn.Module, "__deepcopy__", lambda self, memo: self, raising=False)
+    tried = tune(small_net(), Watched([1.0] * 10), digits(slice(0, 320), 32), config(epochs=epochs, threads=None), tmp_path)
+    assert {trial.parts for trial in tried} == {parts} and set(sizes) == {32 // parts}
+    assert {trial.memory_format for trial in tried} == {"contiguous", "channels_last"}
+    assert parts == 1 or len({trial.threads for trial in tried}) == 1
+
+
+def test_what_parts_of_batches_gave_does_not_settle_a_long_training(
+    digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuner, "RESTLESS", float("inf"))
+
+    def tried(epochs: int) -> list[Trial]:
+        return tune(small_net(), ClassLoss([1.0] * 10), digits(slice(0, 320), 32), config(epochs=epochs), tmp_path)
+
+    assert tried(40)[0].parts == 2
+    assert len(tried(40)) == 1
+    assert len(tried(80)) > 1
+    assert tried(40)[0].parts == 1
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"epochs": 2}, {"precision": "fp32", "memory_format": "contiguous"}, {"optimizer": "lbfgs"}],
+    [{"epochs": 20}, {"precision": "fp32", "memory_format": "contiguous"}, {"optimizer": "lbfgs"}],
     ids=["too short", "nothing open", "full batch"],
 )
 def test_nothing_is_tried_where_it_does_not_pay(digits: Any, small_net: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
