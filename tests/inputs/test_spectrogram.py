@@ -24,7 +24,7 @@ def test_power_is_that_of_torch(length: int, hop: int, size: int) -> None:
     ours, reference = ours[..., :frames].double(), reference[..., :frames]
     assert ((ours - reference).abs().max() / reference.max()).item() < 2e-6
     theirs = torch.stft(signal, size, hop, length, window, center=True, pad_mode="constant", return_complex=True).abs().square()[..., :frames]
-    assert (ours - reference).abs().max() <= 4 * (theirs - reference).abs().max() + 1e-9
+    assert (ours - reference).abs().max() <= 8 * (theirs - reference).abs().max() + 1e-9
 
 
 def test_mel_filters_are_triangles_on_htks_scale() -> None:
