@@ -27,10 +27,10 @@ demo: $(VENV)/.demo  ## handwritten digits as PNG files: fit, test, export, serv
 	$(BIN)/flambeau demo
 
 test: $(VENV)/.dev  ## all tests but the slowest
-	OMP_NUM_THREADS=1 $(PYTEST) $(TWO) -m "not soak"
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(TWO) -m "not soak"
 
 coverage: $(VENV)/.dev  ## the same, and which lines and branches they run: a third slower
-	OMP_NUM_THREADS=1 $(PYTEST) $(TWO) -m "not soak" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(TWO) -m "not soak" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 check: $(VENV)/.dev  ## formatting, lint, types
 	$(BIN)/ruff format --check .

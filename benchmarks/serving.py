@@ -1,6 +1,6 @@
 """How fast the server is: raw JPEG in, probabilities as JSON out, the server on one core and the client on another, beside its peers.
 
-python benchmarks/serving.py [--full] [--models tiny resnet18] [--scratch FOLDER]
+python benchmarks/serving.py [--full] [--rounds N] [--models tiny resnet18] [--scratch FOLDER]
 
 The peers get an environment of their own, made on the first run, and each its own best setting: with batches of 16 for 64 clients, and
 without for one. Rounds are interleaved. Quick mode takes about two minutes once the models and the peers are there.
@@ -196,6 +196,7 @@ def peers(scratch: Path) -> Path:
 def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--full", action="store_true")
+    words.add_argument("--rounds", type=int, help="7 with --full, else 2")
     words.add_argument("--models", nargs="+", default=["tiny", "resnet18"])
     words.add_argument("--servers", nargs="+", default=list(SERVERS))
     words.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "flambeau-serving")
@@ -206,9 +207,9 @@ def main() -> None:
     cases = [prepare(name, asked.scratch) for name in asked.models]
     for case in cases:
         rounds = []
-        for number in range(count):
+        for number in range(asked.rounds or count):
             rounds.append(one_round(case, python, seconds, asked.servers))
-            print(f"{case.name}, round {number + 1} of {count}", file=sys.stderr)
+            print(f"{case.name}, round {number + 1} of {asked.rounds or count}", file=sys.stderr)
         tell(case, rounds, command)
 
 
