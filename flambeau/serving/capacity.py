@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SIZES = (1, 2, 4, 8, 16, 32)
 GAIN = 1.05
@@ -31,6 +31,8 @@ class Capacity:
     """Of one batch of each size, at its quickest."""
     max_batch: int
     """The largest that pays, of those that were measured."""
+    warm: int = 0
+    """A larger size that has run once: that planned the memory of its shape, and tells nothing of the next time."""
 
     @property
     def is_flat(self) -> bool:
@@ -47,9 +49,12 @@ class Capacity:
         return self.max_batch / self.cost(self.max_batch)
 
     def largest(self, num_waiting: int) -> int:
-        """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait."""
+        """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait and the last one paid.
+
+        A size that is tried in vain costs memory that the runtime keeps.
+        """
         untried = next((size for size in SIZES if size > self.sizes[-1]), None)
-        return untried if untried is not None and not self.is_flat and num_waiting >= untried else self.max_batch
+        return untried if untried is not None and self.max_batch == self.sizes[-1] and num_waiting >= untried else self.max_batch
 
     def learned(self, size: int, seconds: float) -> Capacity:
         """The same, after a batch of `size` took so long."""
@@ -58,9 +63,9 @@ class Capacity:
             if seconds >= self.seconds[place]:
                 return self
             return _judged(self.sizes, (*self.seconds[:place], seconds, *self.seconds[place + 1 :]))
-        if size in SIZES and size > self.sizes[-1]:
-            return _judged((*self.sizes, size), (*self.seconds, seconds))
-        return self
+        if size not in SIZES or size < self.sizes[-1]:
+            return self
+        return _judged((*self.sizes, size), (*self.seconds, seconds)) if size == self.warm else replace(self, warm=size)
 
 
 def measure(run: Callable[[int], object], sizes: Sequence[int] = SIZES, clock: Callable[[], float] = time.perf_counter) -> Capacity:
