@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 
 import orjson
 
@@ -52,4 +52,4 @@ def _page(name: str, language: str, words: Mapping[str, str]) -> Reply:
 
 
 def _read(name: str) -> bytes:
-    return (files("flambeau.serving") / "playground" / name).read_bytes()
+    return Path(__file__).with_name("playground").joinpath(name).read_bytes()
