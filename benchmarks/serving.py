@@ -202,14 +202,15 @@ def main() -> None:
     words.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "flambeau-serving")
     asked = words.parse_args()
     count, seconds = (7, 5.0) if asked.full else (2, 1.5)
-    command = "python benchmarks/serving.py" + (" --full" if asked.full else "")
+    count = asked.rounds or count
+    command = "python benchmarks/serving.py" + (" --full" if asked.full else "") + (f" --rounds {asked.rounds}" if asked.rounds else "")
     python = peers(asked.scratch)
     cases = [prepare(name, asked.scratch) for name in asked.models]
     for case in cases:
         rounds = []
-        for number in range(asked.rounds or count):
+        for number in range(count):
             rounds.append(one_round(case, python, seconds, asked.servers))
-            print(f"{case.name}, round {number + 1} of {asked.rounds or count}", file=sys.stderr)
+            print(f"{case.name}, round {number + 1} of {count}", file=sys.stderr)
         tell(case, rounds, command)
 
 
