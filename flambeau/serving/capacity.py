@@ -15,6 +15,10 @@ GAIN = 1.05
 """A batch twice as large must bring at least this much more throughput; below it only the wait grows."""
 BEYOND = 2
 """So many doublings without a gain end the search."""
+LIGHT = 8
+"""Up to this size the memory of a batch is no matter."""
+TRIES = 4
+"""So often a size that comes up with real requests may run before it is given up."""
 REPEATS = 20
 PATIENCE = 0.02
 """Seconds for each size: on a shared machine only the quickest of several runs says what it costs."""
@@ -31,8 +35,8 @@ class Capacity:
     """Of one batch of each size, at its quickest."""
     max_batch: int
     """The largest that pays, of those that were measured."""
-    warm: int = 0
-    """A larger size that has run once: that planned the memory of its shape, and tells nothing of the next time."""
+    tries: tuple[float, ...] = ()
+    """Seconds of the next larger size so far, on real requests; the first time plans the memory of its shape."""
 
     @property
     def is_flat(self) -> bool:
@@ -49,12 +53,14 @@ class Capacity:
         return self.max_batch / self.cost(self.max_batch)
 
     def largest(self, num_waiting: int) -> int:
-        """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait and the last one paid.
+        """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait.
 
-        A size that is tried in vain costs memory that the runtime keeps.
+        A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid.
         """
         untried = next((size for size in SIZES if size > self.sizes[-1]), None)
-        return untried if untried is not None and self.max_batch == self.sizes[-1] and num_waiting >= untried else self.max_batch
+        if untried is None or num_waiting < untried or self.is_flat:
+            return self.max_batch
+        return untried if untried <= LIGHT or self.max_batch == self.sizes[-1] else self.max_batch
 
     def learned(self, size: int, seconds: float) -> Capacity:
         """The same, after a batch of `size` took so long."""
@@ -65,7 +71,9 @@ class Capacity:
             return _judged(self.sizes, (*self.seconds[:place], seconds, *self.seconds[place + 1 :]))
         if size not in SIZES or size < self.sizes[-1]:
             return self
-        return _judged((*self.sizes, size), (*self.seconds, seconds)) if size == self.warm else replace(self, warm=size)
+        tries = (*self.tries, seconds)
+        grown = _judged((*self.sizes, size), (*self.seconds, min(tries)))
+        return grown if grown.max_batch == size or len(tries) == TRIES else replace(self, tries=tries)
 
 
 def measure(run: Callable[[int], object], sizes: Sequence[int] = SIZES, clock: Callable[[], float] = time.perf_counter) -> Capacity:

@@ -92,7 +92,8 @@ def test_a_model_with_one_answer():
 
 
 def test_one_example_is_enough_for_an_answer():
-    json.dumps(evaluate(np.array([[0.2, 0.8]]), np.array([1]), ["no", "yes"]), allow_nan=False)
+    scores = json.loads(json.dumps(evaluate(np.array([[0.2, 0.8]]), np.array([1]), ["no", "yes"]), allow_nan=False))
+    assert scores["accuracy"]["value"] == 1 and scores["accuracy"]["n"] == 1 and scores["accuracy"]["low"] < 0.5
 
 
 def test_no_examples_and_no_numbers_are_refused():

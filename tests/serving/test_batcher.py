@@ -62,11 +62,11 @@ def test_what_the_start_had_no_time_for_is_tried_when_so_many_wait():
     capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.1, 0.1, 0.2, 0.2, 0.2]).__next__)
     assert (capacity.sizes, capacity.max_batch) == ((1,), 1)
     tried = []
-    for num_waiting in (1, 1, 2, 3, 4, 8, 16, 40, 40, 40, 40):
+    for num_waiting in (1, 1, 2, 3, 4, 8, 16, 40, 40, 40, 40, 40, 40):
         size = min(num_waiting, capacity.largest(num_waiting))
         capacity = capacity.learned(size, (0.1 if size <= 8 else size / 80) * (1 if size in tried else 10))
         tried.append(size)
-    assert tried == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 8]
+    assert tried == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 16, 16, 8]
     assert capacity.max_batch == 8 and capacity.cost(5) == 0.1
     assert capacity.learned(16, 0.15).max_batch == 16, "a neighbour had kept the machine busy"
 
