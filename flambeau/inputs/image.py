@@ -68,6 +68,7 @@ class ImageInput(Input):
     """A column of pictures."""
 
     file_ending: ClassVar[str] = ".jpg"
+    passes: ClassVar[float] = 0.75  # more brought hand signs and digits nothing
     type: Literal["image"] = "image"
     size: Size | None = None
     """[height, width] in pixels that the network sees, or one number for both. Left open: as a pretrained network has seen them, else

@@ -52,7 +52,7 @@ class Input(_Reader, ABC):
     gathers: ClassVar[bool] = False
     """Whether one input reads all columns that it recognises, instead of one each."""
     passes: ClassVar[float] = 1.0
-    """How often training should see an example, relative to a picture."""
+    """How often training should see an example, relative to most kinds."""
 
     @classmethod
     def kind(cls) -> str:

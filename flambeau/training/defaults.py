@@ -25,10 +25,10 @@ def epochs_for(num_train: int, passes: float = 1.0) -> int:
     with less than 100, where an epoch is a few steps, up to 120.
 
     Args:
-        passes: how often an example has to be seen, relative to a picture.
+        passes: how often an example has to be seen, relative to most kinds.
     """
     most = MOST if num_train >= 100 else MOST_OF_ALL
-    return round(min(passes * max(40 * sqrt(1_400 / max(num_train, 1)), LEAST), most))
+    return round(min(max(passes * 40 * sqrt(1_400 / max(num_train, 1)), LEAST * max(passes, 1)), most))
 
 
 def batch_size_for(num_train: int) -> int:

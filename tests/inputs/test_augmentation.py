@@ -57,6 +57,9 @@ def vary(augment: list[object], images: torch.Tensor, indices: object, epoch: in
 
 # geometry
 
+NOTHING = steps.Rotate(degrees=0)
+"""Beside it, shifts and flips are resampled, too."""
+
 MOVES = [
     (steps.Rotate(degrees=40), (0.9,)),
     (steps.Scale(by=0.5), (0.2,)),
@@ -73,7 +76,7 @@ MOVES = [
 @pytest.mark.parametrize(("step", "draws"), MOVES, ids=lambda value: getattr(value, "name", None))
 def test_each_move_is_scipys_resampling(step, draws):
     images = pictures(1)
-    got = move(images, [step], [fixed(*draws)])[0].numpy()
+    got = move(images, [step, NOTHING], [fixed(*draws), fixed(0.5)])[0].numpy()
     (matrix,) = affine_map(step, fixed(*draws), 20, 28)
     swapped = matrix[[1, 0, 2]][:, [1, 0, 2]]  # scipy counts (row, column)
     middle = np.array([9.5, 13.5])
@@ -116,6 +119,15 @@ def test_flips_alone_are_exact():
     ways = [images, images.flip(3), images.flip(2), images.flip(2, 3)]
     equal = torch.stack([(varied == way).flatten(1).all(1) for way in ways])
     assert equal.any(0).all() and (equal.sum(1) >= 8).all()
+
+
+@pytest.mark.parametrize("draws", [(0.62, 0.4), (0.0, 0.999), (1.0, 0.0)])
+def test_shifts_and_flips_alone_copy_whole_pixels(draws):
+    images = pictures(1, height=21, width=30)
+    across, down = (round((2 * draw - 1) * 0.3 * size) for draw, size in zip(draws, (30, 21), strict=True))
+    shifted = np.roll(np.pad(images.numpy(), ((0, 0), (0, 0), (9, 9), (9, 9)), mode="edge"), (-down, -across), (2, 3))[:, :, 9:-9, 9:-9]
+    got = move(images, [steps.Shift(by=0.3), steps.Flip(), steps.VerticalFlip()], [fixed(*draws), fixed(0.1), fixed(0.9)])
+    np.testing.assert_array_equal(got.numpy(), shifted[:, :, :, ::-1])
 
 
 def test_an_alternating_flip_shows_both_sides_of_each_picture_in_two_epochs():

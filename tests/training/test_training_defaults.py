@@ -19,6 +19,7 @@ def test_more_examples_need_fewer_epochs_and_more_steps() -> None:
     assert [epochs_for(size) for size in sizes] == [120, 120, 60, 60, 40, 10, 10]
     assert [batch_size_for(size) for size in (0, 1, 30, 100, 200, 354, 511, 512, 10**6)] == [8, 8, 8, 16, 32, 32, 64, 64, 64]
     assert [epochs_for(size, 2.5) for size in (99, 620, 4_505, 14_000, 10**6)] == [120, 60, 56, 32, 25]
+    assert [epochs_for(size, 0.75) for size in (99, 350, 620, 1_444, 12_600, 10**6)] == [113, 60, 45, 30, 10, 10]
     assert all(epochs_for(size) * size <= epochs_for(2 * size) * 2 * size for size in range(1, 50_000))
 
 

@@ -20,6 +20,8 @@ Change = Callable[[Tensor, slice], Tensor]
 """What was drawn for a whole batch, applied to some of its pictures: (group, channels, height, width) float, and which they are -> the same."""
 
 GEOMETRIC = (Flip, AlternatingFlip, VerticalFlip, Rotate, Scale, Shift, Shear, Crop)
+EXACT = (Flip, AlternatingFlip, VerticalFlip, Shift)
+"""Steps that can move whole pixels: without any other, none is blurred by resampling."""
 
 
 def between(uniform: Numbers, low: float, high: float) -> Numbers:
@@ -69,18 +71,28 @@ def _rows(
 
 
 def moving(steps: Sequence[Step], uniforms: Sequence[Uniform], height: int, width: int) -> Change:
-    """All steps in their order, as one bilinear sampling. Beyond the border the outermost pixel is repeated. Flips alone are exact."""
+    """All steps in their order, as one bilinear sampling; flips and shifts alone move whole pixels. Beyond the border the outermost
+    pixel is repeated.
+    """
     maps = [affine_map(step, uniform, height, width) for step, uniform in zip(steps, uniforms, strict=True)]
     total = reduce(np.matmul, maps)  # the first step's map is applied last: it leads back to the original
-    apply = _flipped if all(isinstance(step, Flip | AlternatingFlip | VerticalFlip) for step in steps) else _sampled
+    apply = _copied if all(isinstance(step, EXACT) for step in steps) else _sampled
     return lambda images, group: apply(images, total[group])
 
 
-def _flipped(images: Tensor, maps: Numbers) -> Tensor:
-    for axis, place in ((3, 0), (2, 1)):
-        flipped = torch.from_numpy(maps[:, place, place] < 0).to(images.device)
-        images = torch.where(flipped[:, None, None, None], images.flip(axis), images)
-    return images
+def _copied(images: Tensor, maps: Numbers) -> Tensor:
+    height, width = images.shape[2:]
+    columns = _places(maps[:, 0, 0], maps[:, 0, 2], width)
+    rows = _places(maps[:, 1, 1], maps[:, 1, 2], height)
+    places = torch.from_numpy((rows[:, :, None] * width + columns[:, None, :]).reshape(len(maps), 1, -1)).to(images.device)
+    return images.flatten(2).gather(2, places.expand(-1, images.shape[1], -1)).reshape(images.shape)
+
+
+def _places(sign: Numbers, offset: Numbers, size: int) -> npt.NDArray[np.int64]:
+    """(batch, size): the pixel of the original that each pixel shows, along one axis; `offset` is rounded to whole pixels."""
+    middle = (size - 1) / 2
+    places = sign[:, None] * (np.arange(size) - middle) + middle + np.round(offset)[:, None]
+    return np.clip(places, 0, size - 1).astype(np.int64)
 
 
 def _sampled(images: Tensor, maps: Numbers) -> Tensor:

@@ -64,7 +64,7 @@ class Scale(Step):
 
 
 class Shift(Step):
-    """Moved sideways and up or down."""
+    """Moved sideways and up or down: by whole pixels, and so without blur, where no step but flips is beside it."""
 
     name: ClassVar[str] = "shift"
     by: Share = 0.1
