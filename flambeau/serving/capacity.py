@@ -17,6 +17,8 @@ BEYOND = 2
 """So many doublings without a gain end the search."""
 LIGHT = 8
 """Up to this size the memory of a batch is no matter."""
+LONG = 0.05
+"""Seconds of a batch from which on a larger one is not tried: what a call costs by itself is nothing beside it, memory and wait are not."""
 TRIES = 4
 """So often a size that comes up with real requests may run before it is given up."""
 REPEATS = 20
@@ -55,10 +57,10 @@ class Capacity:
     def largest(self, num_waiting: int) -> int:
         """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait.
 
-        A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid.
+        A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid, and in less than `LONG`.
         """
         untried = next((size for size in SIZES if size > self.sizes[-1]), None)
-        if untried is None or num_waiting < untried or self.is_flat:
+        if untried is None or num_waiting < untried or self.is_flat or self.seconds[-1] > LONG:
             return self.max_batch
         return untried if untried <= LIGHT or self.max_batch == self.sizes[-1] else self.max_batch
 
