@@ -12,6 +12,7 @@ from flambeau import artifact
 from flambeau.artifact import Artifact
 from flambeau.data.examples import TRAIN
 from flambeau.errors import DataError, UsageError
+from flambeau.evaluation.answering import answer_by_each
 from flambeau.events import Exported, Show, silent
 from flambeau.exporting.exporter import Exporter
 from flambeau.exporting.gate import Gate, demand_score, gate
@@ -21,7 +22,7 @@ from flambeau.exporting.torch import TorchRunner
 from flambeau.exporting.union import exporter_named
 from flambeau.exporting.verify import Verification, demand, latency, verify
 from flambeau.extras import need
-from flambeau.finishing import test
+from flambeau.finishing import counting, test
 from flambeau.goldens import read_goldens
 from flambeau.inputs.input import collate
 from flambeau.machine import available_threads
@@ -63,7 +64,8 @@ def export_model(model: Path, to: str, precision: Precision, allow_code: bool, s
         building = Path(scratch) / exporter.file
         exporter.export(network, sample, building, {"flambeau": to_json(dict(loaded.signature)).decode()})
         runner = exporter.load(building)
-        verification = verify(to, runner, reference, predictor, examples)
+        answers, wanted = answer_by_each(predictor, (runner, reference), examples, counting(show))
+        verification = verify(to, answers, wanted, predictor.target)
         score = None
         if precision == "fp32":
             demand(verification, str(file))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from flambeau import artifact, events
 from flambeau.card import model_card
 from flambeau.errors import CheckFailed, Notice
-from flambeau.evaluation.answering import answer_all
+from flambeau.evaluation.answering import answer_all, answer_by_each
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.kinds import EVALUATIONS, evaluation_of
 from flambeau.evaluation.scores import headlines
@@ -43,9 +43,11 @@ class Shipped:
     """What ships, before it is packed: the predictor of the artifact, and the proof that it answers as the network."""
 
     predictor: Predictor
-    model: bytes | None
+    model: bytes | None = None
     """The ONNX file; None where no graph can hold the network and PyTorch is the runner."""
-    verification: Verification | None
+    answers: npt.NDArray[np.float32] | None = None
+    """(examples, answers): what the file answered to the raw files of the test split when it was proven."""
+    verification: Verification | None = None
 
 
 @dataclass(frozen=True)
@@ -88,26 +90,38 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
     try:
         Onnx().export(network, sample, file, metadata)
         runner = Onnx().load(file)
-        verification = verify("onnx", runner, reference, inner, data.examples(data.split.test))
+        answers, wanted = answer_by_each(inner, (runner, reference), data.examples(data.split.test), counting(show))
+        verification = verify("onnx", answers, wanted, data.target)
         demand(verification, str(file))
-        return Shipped(Predictor(data.preprocessors, runner, data.target), file.read_bytes(), verification)
+        return Shipped(Predictor(data.preprocessors, runner, data.target), file.read_bytes(), answers, verification)
     except CheckFailed as error:
         if error.code != "export-impossible" or not recipe.names_code:
             raise
         show(Notice("runs-in-torch", {"reason": error.facts["reason"]}))
-        return Shipped(inner, None, None)
+        return Shipped(inner)
     finally:
         with suppress(OSError):
             file.unlink(missing_ok=True)
 
 
-def test(predictor: Predictor, examples: list[Example], truths: Array, config: TestConfig, show: Show) -> Tested:
-    """Scores a predictor on raw examples."""
-    answers = answer_all(predictor, examples, lambda done, total: show(Progress("stage-testing", done, total)))
+def test(
+    predictor: Predictor, examples: list[Example], truths: Array, config: TestConfig, show: Show, answers: npt.NDArray[np.float32] | None = None
+) -> Tested:
+    """Scores a predictor on raw examples.
+
+    Args:
+        answers: what it answered to them, if it has been asked already.
+    """
+    answers = answer_all(predictor, examples, counting(show)) if answers is None else answers
     target = predictor.target
     kind = evaluation_of(target)
     scores = kind.evaluate(answers, truths, target.inner, config)
     return Tested(target.judged_as, answers, truths, scores, kind.baseline(truths, target.inner, config.confidence))
+
+
+def counting(show: Show) -> Callable[[int, int], None]:
+    """Tells how many examples have been answered."""
+    return lambda done, total: show(Progress("stage-testing", done, total))
 
 
 def pack(run: RunFolder, shipped: Shipped, tested: Tested, data: Prepared, recipe: Recipe, network: Network) -> None:

@@ -81,7 +81,7 @@ def fit(
         with journal.timed("export"):
             shipped = finishing.ship(network, prepared, plan.recipe, folder, journal.show)
         with journal.timed("test"):
-            tested = finishing.test(shipped.predictor, *prepared.test, plan.recipe.test, journal.show)
+            tested = finishing.test(shipped.predictor, *prepared.test, plan.recipe.test, journal.show, shipped.answers)
             journal.show(tested.event)
         reporting.report(journal, plan, prepared, learner, history, shipped, tested)
         finishing.pack(folder, shipped, tested, prepared, plan.recipe, network)

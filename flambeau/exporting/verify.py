@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from flambeau.errors import CheckFailed
-from flambeau.predictor import BATCH, Predictor
-from flambeau.types import Array, Example, Runner
+from flambeau.tasks.task import Target
+from flambeau.types import Array, Runner
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between two runtimes that counts as the same answer (fp32 sums in another order)."""
@@ -36,15 +36,11 @@ class Verification:
         return asdict(self)
 
 
-def verify(target: str, runner: Runner, reference: Runner, predictor: Predictor, examples: Sequence[Example]) -> Verification:
-    """Raw examples through `predictor`'s preprocessing into both runners -> how far they are apart."""
-    worst, same = 0.0, 0
-    for encoded in _batches(predictor, examples):
-        got = replace(predictor, runner=runner).answer(encoded)
-        want = replace(predictor, runner=reference).answer(encoded)
-        worst = max(worst, largest_difference(predictor.target.nearest(got, want), want, predictor.target.units))
-        same += int(predictor.target.agrees(got, want, TOLERANCE).sum())
-    return Verification(target, len(examples), worst, same, TOLERANCE, worst <= TOLERANCE and same == len(examples))
+def verify(target: str, answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], decoder: Target) -> Verification:
+    """What an export and the network answered to the same raw examples, (examples, answers) each -> how far they are apart."""
+    worst = largest_difference(decoder.nearest(answers, reference), reference, decoder.units)
+    same = int(decoder.agrees(answers, reference, TOLERANCE).sum())
+    return Verification(target, len(answers), worst, same, TOLERANCE, worst <= TOLERANCE and same == len(answers))
 
 
 def largest_difference(answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], units: npt.ArrayLike = 1.0) -> float:
@@ -83,8 +79,3 @@ def latency(runner: Runner, batch: Mapping[str, Array], repeats: int = 200) -> f
         runner(batch)
         times.append(time.perf_counter() - start)
     return float(np.median(times) * 1000)
-
-
-def _batches(predictor: Predictor, examples: Sequence[Example]) -> Iterator[list[dict[str, Array]]]:
-    for start in range(0, len(examples), BATCH):
-        yield [predictor.encode(example) for example in examples[start : start + BATCH]]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from flambeau.errors import CheckFailed, DataError, FlambeauError
-from flambeau.evaluation.answering import answer_all
-from flambeau.exporting.verify import demand, largest_difference, latency, verify
+from flambeau.evaluation.answering import answer_all, answer_by_each
+from flambeau.exporting.verify import Verification, demand, largest_difference, latency, verify
 from flambeau.inputs.input import Preprocessor
 from flambeau.predictor import BATCH, Predictor
 from flambeau.tasks.classification import Classification
-from flambeau.types import Array, Example, TensorSpec
+from flambeau.types import Array, Example, Runner, TensorSpec
 
 
 class Numbers(Preprocessor):
@@ -60,8 +60,13 @@ def examples(number: int) -> list[Example]:
     return [{"x": row} for row in np.random.default_rng(0).normal(size=(number, 3)).tolist()]
 
 
+def compared(predictor: Predictor, runner: Runner, reference: Runner, number: int) -> Verification:
+    answers, wanted = answer_by_each(predictor, (runner, reference), examples(number), lambda done, total: None)
+    return verify("x", answers, wanted, predictor.target)
+
+
 def test_equal_runners_pass(predictor: Predictor) -> None:
-    found = verify("x", softmax, softmax, predictor, examples(70))
+    found = compared(predictor, softmax, softmax, 70)
     assert (found.num_examples, found.num_same, found.largest_difference, found.passed) == (70, 70, 0.0, True)
     assert max(calls) == BATCH
     demand(found, "here")
@@ -78,17 +83,17 @@ def test_equal_runners_pass(predictor: Predictor) -> None:
     ],
 )
 def test_other_runners_do_not(predictor: Predictor, wrong: Any) -> None:
-    found = verify("x", lambda inputs: wrong(softmax(inputs)), softmax, predictor, examples(70))
+    found = compared(predictor, lambda inputs: wrong(softmax(inputs)), softmax, 70)
     assert not found.passed
     with pytest.raises(CheckFailed) as caught:
         demand(found, "here")
     assert (caught.value.code, caught.value.where) == ("export-differs", "here")
-    back = verify("x", softmax, lambda inputs: wrong(softmax(inputs)), predictor, examples(70))
+    back = compared(predictor, softmax, lambda inputs: wrong(softmax(inputs)), 70)
     assert not back.passed, "the reference may be the one that is wrong"
 
 
 def test_a_small_difference_is_rounding(predictor: Predictor) -> None:
-    found = verify("x", lambda inputs: softmax(inputs) + np.float32(5e-5), softmax, predictor, examples(40))
+    found = compared(predictor, lambda inputs: softmax(inputs) + np.float32(5e-5), softmax, 40)
     assert found.passed
     assert found.largest_difference == pytest.approx(5e-5, rel=0.01)
 
