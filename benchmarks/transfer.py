@@ -37,9 +37,9 @@ FINE_TUNED: Mapping[str, Any] = {
     "training": {"optimizer": {"adamw": 0.003}, "batch_size": 16, "epochs": 8, "stop_early": None},
 }
 PROBE: Mapping[str, Any] = {
-    "inputs": {"image": {"type": "image", "augment": []}},
+    "inputs": {"image": {"type": "image", "size": 160, "augment": []}},
     "task": {"type": "classification", "target": "digit", "label_smoothing": 0.1},
-    "network": {"timm": {"name": NAME, "freeze": True}},
+    "network": {"timm": {"name": NAME, "freeze": True, "levels": [-2, -1]}},
     "training": {"optimizer": {"adamw": 0.003}, "batch_size": 32, "epochs": 60, "stop_early": None},
 }
 

@@ -16,7 +16,7 @@ from flambeau.network.chain import inside
 from flambeau.network.cost import example, measure
 from flambeau.network.layer import FEATURES, IMAGE, Shape
 from flambeau.network.matching import is_counter
-from flambeau.network.modules import Chain, Frozen
+from flambeau.network.modules import Chain, Frozen, Levels
 from flambeau.network.pretrained import HUB, TimmNetwork
 from flambeau.network.weights import KeyReport, load_weights
 from flambeau.types import SeenImages
@@ -53,7 +53,7 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
     timm = _timm()
     _known(timm, spec.name)
     with torch.device("meta"):
-        draft = _created(timm, spec, shape, False)
+        draft = _taken(spec, _created(timm, spec, shape, False))
     try:
         refuse_giant(draft, shape)
         _, features = measure(draft, example(shape))
@@ -64,6 +64,7 @@ def build_backbone(spec: TimmNetwork, shape: Shape, seed: int, pretrained: bool)
     with drawing(seed):
         model = _created(timm, spec, shape, pretrained and spec.weights == HUB)
     reports = _loaded(spec, model) if pretrained else ()
+    model = _taken(spec, model)
     module = Frozen(model) if spec.freeze else model
     chain = Chain({"0_timm": module}, [Shape(FEATURES, tuple(features.shape[1:]))])
     notices = tuple(notice for report in reports for notice in report.notices)
@@ -97,6 +98,17 @@ def _created(timm: ModuleType, spec: TimmNetwork, shape: Shape, pretrained: bool
         raise ShapeError("timm-size", path=_PATH, network=spec.name, gets=str(shape), reason=_reason(error)) from error
     assert isinstance(model, nn.Module)
     return model
+
+
+def _taken(spec: TimmNetwork, model: nn.Module) -> nn.Module:
+    """What of a model makes the features."""
+    if spec.levels is None:
+        return model
+    try:
+        return Levels(model, spec.levels)
+    except (AttributeError, AssertionError, IndexError) as error:
+        maps = getattr(model, "feature_info", None) or ()
+        raise RecipeError("timm-levels", path=(*_PATH, "levels"), network=spec.name, n=len(maps)) from error
 
 
 def _loaded(spec: TimmNetwork, model: nn.Module) -> tuple[KeyReport, ...]:

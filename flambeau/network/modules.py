@@ -255,6 +255,23 @@ def joined(tensors: Sequence[Tensor], axis: int | None) -> Tensor:
     return total
 
 
+class Levels(nn.Module):
+    """A timm model up to some of its feature maps: (batch, channels, height, width) -> (batch, features), of each map the means, then the
+    maxima of its channels. What the model has behind the last of them is gone.
+
+    Source: Evci et al., Head2Toe, ICML 2022, which takes features of all depths for a linear head.
+    """
+
+    def __init__(self, model: nn.Module, levels: Sequence[int]) -> None:
+        super().__init__()
+        self.levels = tuple(model.prune_intermediate_layers(list(levels), prune_norm=True, prune_head=True))  # type: ignore[operator]
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.model.forward_intermediates(x, indices=list(self.levels), intermediates_only=True, output_fmt="NCHW")  # type: ignore[operator]
+        return torch.cat([pooled for one in maps for pooled in (one.mean((2, 3)), one.amax((2, 3)))], 1)
+
+
 class Frozen(OverTime):
     """A module that stays as it is: no gradients, and always in evaluation mode, so that its norms keep their statistics."""
 

@@ -34,6 +34,9 @@ WeightsFile: TypeAlias = Annotated[str, Field(min_length=1, max_length=4_096)]
 Rename: TypeAlias = Annotated[dict[str, str], AfterValidator(_compiled)]
 
 
+Levels: TypeAlias = Annotated[tuple[Annotated[int, Strict(), Field(ge=-100, le=99)], ...], Field(min_length=1, max_length=100)]
+
+
 class TimmNetwork(Config):
     """A model of the timm library (`pip install "flambeau[zoo]"`), its classifier replaced by the head of the task."""
 
@@ -47,6 +50,9 @@ class TimmNetwork(Config):
     tensors of both agree in their order."""
     freeze: Annotated[bool, Strict()] = False
     """Train the head alone and leave the model as it is."""
+    levels: Levels | None = None
+    """Which sizes of its feature maps become the features, each as its mean and its maximum: 0 the first and largest, -1 the last.
+    null: what the model itself makes of the last. A frozen model says more with [-2, -1] about pictures unlike those it has seen."""
     lr_scale: Small = 1.0
     """Learning rate of the model as a share of the head's, 0 to 1; pretrained weights want 0.1 or less."""
 

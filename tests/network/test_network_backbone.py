@@ -14,7 +14,8 @@ from torch import nn
 from flambeau.errors import ExtraMissing, RecipeError, ShapeError
 from flambeau.network.backbone import backbone_preparation
 from flambeau.network.build import Network, build, parameter_groups
-from flambeau.network.layer import FEATURES, IMAGE
+from flambeau.network.contract import check_module_export
+from flambeau.network.layer import FEATURES, IMAGE, Shape
 from flambeau.network.spec import TimmNetwork
 from flambeau.network.table import layer_table
 from flambeau.types import TensorSpec
@@ -53,11 +54,34 @@ def test_models_of_any_kind_and_size(name: str, channels: int, size: int) -> Non
     assert rows[1].flops > 0 and rows[1].memory_bytes > 0
 
 
+@pytest.mark.parametrize(("name", "size"), [(NAME, 32), ("test_vit", 48), ("test_efficientnet", 32)])
+def test_levels_are_means_and_maxima_of_feature_maps(name: str, size: int) -> None:
+    network = made(3, size, name=name, levels=[-2, -1]).eval()
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, size, size)
+    wrapped = next(iter(network.body.children()))
+    whole = timm.create_model(name, num_classes=0, **({"img_size": size} if "vit" in name else {})).eval()
+    assert len(wrapped.model.state_dict()) <= len(whole.state_dict()), "what stands behind the last level is gone"
+    whole.load_state_dict(wrapped.model.state_dict(), strict=False)
+    maps = whole.forward_intermediates(images, indices=2, intermediates_only=True)
+    wanted = torch.cat([torch.cat([one.flatten(2).mean(2), one.flatten(2).max(2).values], 1) for one in maps], 1)
+    torch.testing.assert_close(network.features({"image": images}), wanted)
+    assert network(images).shape == (2, 4)
+
+
 def test_same_seed_same_weights() -> None:
     was = torch.get_rng_state()
     one, other = made().state_dict(), made().state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(torch.get_rng_state(), was)
+
+
+def test_a_frozen_backbone_with_levels_takes_weights_of_the_whole_and_exports(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
+    network = made(weights=saved(tmp_path / "w.safetensors", weights), freeze=True, levels=[1, 3])
+    frozen = next(iter(network.body.children()))
+    assert torch.equal(frozen.module.model.state_dict()[FIRST], weights[FIRST])
+    assert not any(parameter.requires_grad for parameter in network.body.parameters())
+    check_module_export("levels", frozen.eval(), Shape(IMAGE, (3, 32, 32)))
 
 
 def test_a_backbone_exports() -> None:
@@ -169,6 +193,7 @@ def test_what_a_backbone_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"name": "resnet18.nothing"}, 32, "timm-unknown", ("network", "timm", "name")),
         ({"name": "hf-hub:somebody/something"}, 32, "timm-unknown", ("network", "timm", "name")),
         ({"name": "xcit_nano_12_p8_224", "weights": "hub"}, 33, "timm-size", ("network", "timm")),
+        ({"levels": [9]}, 32, "timm-levels", ("network", "timm", "levels")),
         ({"freeze": True}, 32, "freeze-untrained", ("network", "timm", "freeze")),
         ({"name": "vit_giant_patch14_224"}, 60_000, "parameters-too-many", ("network", "timm")),
         ({"name": "inception_v3"}, 8, "timm-size", ("network", "timm")),
