@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-TWO := -n 2 --dist loadfile
+TWO := -n 2 --dist worksteal
 
 .PHONY: help install demo test coverage check format bench bench-full docs soak clean
 

@@ -40,7 +40,7 @@ PROBE: Mapping[str, Any] = {
     "inputs": {"image": {"type": "image", "size": 160, "augment": []}},
     "task": {"type": "classification", "target": "digit", "label_smoothing": 0.1},
     "network": {"timm": {"name": NAME, "freeze": True, "levels": [-2, -1]}},
-    "training": {"optimizer": {"adamw": 0.003}, "batch_size": 32, "epochs": 60, "stop_early": None},
+    "training": {"optimizer": {"adamw": 0.001}, "batch_size": 32, "epochs": 60, "stop_early": None, "keep_best": False},
 }
 
 

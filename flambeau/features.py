@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from flambeau.data.batches import Batches
 from flambeau.inputs.input import Preprocessor
 from flambeau.network.build import Network
-from flambeau.network.modules import Frozen
+from flambeau.network.modules import only_frozen
 from flambeau.types import Array, TensorSpec
 
 FEATURES = "features"
@@ -62,9 +62,7 @@ class Features(Preprocessor):
 
 def is_fixed(network: Network) -> bool:
     """Whether an example has the same features in every epoch: all of the body is frozen, and nothing in front of it learns."""
-    body = list(network.body.children())
-    learns = any(parameter.requires_grad for parameter in network.prepare.parameters())
-    return bool(body) and all(isinstance(part, Frozen) for part in body) and not learns
+    return only_frozen(network.body) and not any(parameter.requires_grad for parameter in network.prepare.parameters())
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from flambeau.network.body import MAX_PARAMETERS, Body, build_body, drawing
 from flambeau.network.branches import build_branches
 from flambeau.network.custom import Custom, permitted
 from flambeau.network.layer import Layer, Shape
+from flambeau.network.modules import only_frozen
 from flambeau.network.padding import Flow, entering
 from flambeau.network.pretrained import CustomNetwork, TimmNetwork, TransformersNetwork
 from flambeau.network.spec import PRESETS, AnyNetwork, Branches, LayerList, OneInput, read_preset
@@ -108,7 +109,10 @@ def build(
         body = one(spec, next(iter(shapes.values())), seed)
     else:
         raise RecipeError("inputs-several", path=("network",), inputs=", ".join(specs), count=len(specs))
-    return Network(tensors or _tensors(specs), tuple(prepare.values()), body, _head(body.features, out_features, seed), activation)
+    head = _head(body.features, out_features, seed)
+    if only_frozen(body.module):
+        nn.init.zeros_(head.weight)  # what is drawn stays where no example reaches, and is noise to every other
+    return Network(tensors or _tensors(specs), tuple(prepare.values()), body, head, activation)
 
 
 def _tensors(specs: Mapping[str, TensorSpec]) -> dict[str, str]:

@@ -287,3 +287,9 @@ class Frozen(OverTime):
 
     def forward(self, x: Flow) -> Flow:
         return through(self.module, x)
+
+
+def only_frozen(body: nn.Module) -> bool:
+    """Whether nothing of a body learns: all of its parts are frozen."""
+    parts = list(body.children())
+    return bool(parts) and all(isinstance(part, Frozen) for part in parts)
