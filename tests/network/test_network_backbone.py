@@ -179,6 +179,12 @@ def test_a_frozen_backbone_stays_as_it_is(tmp_path: Path, weights: dict[str, tor
     assert network.head.training and not network.body.get_submodule("0_timm.module.bn1").training
 
 
+def test_a_head_over_a_frozen_backbone_starts_at_zero(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
+    file = saved(tmp_path / "w.safetensors", weights)
+    assert not made(weights=file, freeze=True).head.weight.any()
+    assert made(weights=file).head.weight.any()
+
+
 def test_a_backbone_can_learn_more_slowly() -> None:
     network = made(lr_scale=0.1)
     body, head = parameter_groups(network)
