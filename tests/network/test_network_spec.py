@@ -87,7 +87,14 @@ def test_the_resolved_form_says_everything_and_reads_back_equal() -> None:
     assert SPEC.dump_python(with_start) == written
     for other in ("small_resnet", "{timm: resnet18}", "{custom: {target: 'a.b:C', arguments: {width: 3}}}"):
         assert read(yaml.safe_dump(SPEC.dump_python(read(other)))) == read(other)
-    assert SPEC.dump_python(TimmNetwork(name="x"))["timm"] == {"name": "x", "weights": None, "rename": {}, "freeze": False, "lr_scale": 1.0}
+    assert SPEC.dump_python(TimmNetwork(name="x"))["timm"] == {
+        "name": "x",
+        "weights": None,
+        "rename": {},
+        "freeze": False,
+        "levels": None,
+        "lr_scale": 1.0,
+    }
     assert read("{custom: 'a:B'}") == CustomNetwork(target="a:B")
 
 

@@ -62,4 +62,4 @@ def test_a_handful_of_validation_examples_decides_nothing(few_digits: Path) -> N
 
 def test_enough_of_them_choose_the_epoch(digits_folder: Path) -> None:
     left = settled(digits_folder)
-    assert (left["epochs"], left["stop_early"], left["keep_best"], left["batch_size"]) == (42, 14, True, 64)
+    assert (left["epochs"], left["stop_early"], left["keep_best"], left["batch_size"]) == (32, 11, True, 64)
