@@ -18,7 +18,7 @@ BEYOND = 2
 LIGHT = 8
 """Up to this size the memory of a batch is no matter."""
 LONG = 0.05
-"""Seconds of a batch from which on a larger one is not tried: what a call costs by itself is nothing beside it, memory and wait are not."""
+"""Seconds of half a batch from which on it is not tried: what a call costs by itself is nothing beside it, memory and wait are not."""
 TRIES = 4
 """So often a size that comes up with real requests may run before it is given up."""
 REPEATS = 20
@@ -57,10 +57,11 @@ class Capacity:
     def largest(self, num_waiting: int) -> int:
         """Examples to answer together now: `max_batch`, or the next size that nobody has tried yet, if so many wait.
 
-        A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid, and in less than `LONG`.
+        A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid, and to take less than
+        `LONG` at the pace of `max_batch`, which is known best: a size that the start has timed once may have been held up.
         """
         untried = next((size for size in SIZES if size > self.sizes[-1]), None)
-        if untried is None or num_waiting < untried or self.is_flat or self.seconds[-1] > LONG:
+        if untried is None or num_waiting < untried or self.is_flat or untried / 2 / self.throughput() > LONG:
             return self.max_batch
         return untried if untried <= LIGHT or self.max_batch == self.sizes[-1] else self.max_batch
 

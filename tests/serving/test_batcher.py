@@ -9,7 +9,7 @@ import pytest
 
 from flambeau.errors import DataError, FlambeauError
 from flambeau.serving.batcher import Batcher
-from flambeau.serving.capacity import measure
+from flambeau.serving.capacity import Capacity, measure
 from flambeau.serving.config import Limits
 from flambeau.serving.forward import Answer, Forward, Ran
 
@@ -78,6 +78,7 @@ def test_a_batch_that_takes_long_is_not_made_longer():
         asked.append(capacity.largest(40))
         capacity = capacity.learned(asked[-1], 0.03 if asked[-1] <= 2 else 0.051)
     assert asked[:4] == [2, 4, 4, 4] and capacity.max_batch == 4
+    assert Capacity((1, 2), (0.01, 0.2), 1).largest(40) == 4, "a single slow run at the start does not count as long"
 
 
 def test_answers_are_those_of_the_predictor(model, pictures):
