@@ -17,7 +17,7 @@ BEYOND = 2
 """So many doublings without a gain end the search."""
 LIGHT = 8
 """Up to this size the memory of a batch is no matter."""
-LONG = 0.05
+LONG = 0.08
 """Seconds of half a batch from which on it is not tried: what a call costs by itself is nothing beside it, memory and wait are not."""
 TRIES = 4
 """So often a size that comes up with real requests may run before it is given up."""

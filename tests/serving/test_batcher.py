@@ -58,25 +58,25 @@ def test_a_heavy_model_is_not_timed_for_ever():
 
 
 def test_what_the_start_had_no_time_for_is_tried_when_so_many_wait():
-    """A model of 40 ms whose batches cost nothing more up to eight; each size takes long when it comes for the first time."""
-    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.04, 0.04, 0.2, 0.2, 0.2]).__next__)
+    """A model of 60 ms whose batches cost nothing more up to eight; each size takes long when it comes for the first time."""
+    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.06, 0.06, 0.2, 0.2, 0.2]).__next__)
     assert (capacity.sizes, capacity.max_batch) == ((1,), 1)
     tried = []
     for num_waiting in (1, 1, 2, 3, 4, 8, 16, 40, 40, 40, 40, 40, 40):
         size = min(num_waiting, capacity.largest(num_waiting))
-        capacity = capacity.learned(size, (0.04 if size <= 8 else size / 200) * (1 if size in tried else 10))
+        capacity = capacity.learned(size, (0.06 if size <= 8 else 0.06 * size / 8) * (1 if size in tried else 10))
         tried.append(size)
     assert tried == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 16, 16, 8]
-    assert capacity.max_batch == 8 and capacity.cost(5) == 0.04
-    assert capacity.learned(16, 0.06).max_batch == 16, "a neighbour had kept the machine busy"
+    assert capacity.max_batch == 8 and capacity.cost(5) == 0.06
+    assert capacity.learned(16, 0.09).max_batch == 16, "a neighbour had kept the machine busy"
 
 
 def test_a_batch_that_takes_long_is_not_made_longer():
-    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.03, 0.03, 0.2, 0.2, 0.2]).__next__)
+    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.05, 0.05, 0.2, 0.2, 0.2]).__next__)
     asked = []
     for _ in range(10):
         asked.append(capacity.largest(40))
-        capacity = capacity.learned(asked[-1], 0.03 if asked[-1] <= 2 else 0.051)
+        capacity = capacity.learned(asked[-1], 0.05 if asked[-1] <= 2 else 0.085)
     assert asked[:4] == [2, 4, 4, 4] and capacity.max_batch == 4
     assert Capacity((1, 2), (0.01, 0.2), 1).largest(40) == 4, "a single slow run at the start does not count as long"
 
