@@ -92,7 +92,7 @@ def ship(network: Network, data: Prepared, recipe: Recipe, run: RunFolder, show:
     try:
         Onnx().export(network, sample, file, metadata)
         runner = Onnx().load(file)
-        network.to(memory_format=torch.channels_last)  # the same weights, and convolutions are a third quicker
+        network.to(memory_format=torch.channels_last)  # the same weights; convolutions are quicker that way
         answers, wanted = answer_by_each(inner, (runner, reference), data.examples(data.split.test), counting(show))
         verification = verify("onnx", answers, wanted, data.target)
         demand(verification, str(file))

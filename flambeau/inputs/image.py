@@ -68,7 +68,7 @@ class ImageInput(Input):
     """A column of pictures."""
 
     file_ending: ClassVar[str] = ".jpg"
-    passes: ClassVar[float] = 0.75  # more brought hand signs and digits nothing
+    passes: ClassVar[float] = 0.75  # more brought hand signs nothing, and digits less than chance does
     type: Literal["image"] = "image"
     size: Size | None = None
     """[height, width] in pixels that the network sees, or one number for both. Left open: as a pretrained network has seen them, else

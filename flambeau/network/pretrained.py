@@ -52,7 +52,7 @@ class TimmNetwork(Config):
     """Train the head alone and leave the model as it is."""
     levels: Levels | None = None
     """Which sizes of its feature maps become the features, each as its mean and its maximum: 0 the first and largest, -1 the last.
-    null: what the model itself makes of the last. A frozen model says more with [-2, -1] about pictures unlike those it has seen."""
+    null: what the model itself makes of the last. For a frozen model and pictures unlike those it has seen, try [-2, -1]."""
     lr_scale: Small = 1.0
     """Learning rate of the model as a share of the head's, 0 to 1; pretrained weights want 0.1 or less."""
 
