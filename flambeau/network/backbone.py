@@ -106,9 +106,9 @@ def _taken(spec: TimmNetwork, model: nn.Module) -> nn.Module:
         return model
     try:
         return Levels(model, spec.levels)
-    except (AttributeError, AssertionError, IndexError) as error:
-        maps = getattr(model, "feature_info", None) or ()
-        raise RecipeError("timm-levels", path=(*_PATH, "levels"), network=spec.name, n=len(maps)) from error
+    except AssertionError as error:  # what timm raises
+        count = len(model.feature_info)  # type: ignore[arg-type]
+        raise RecipeError("timm-levels", path=(*_PATH, "levels"), network=spec.name, n=count) from error
 
 
 def _loaded(spec: TimmNetwork, model: nn.Module) -> tuple[KeyReport, ...]:

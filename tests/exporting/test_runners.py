@@ -92,6 +92,12 @@ def test_other_runners_do_not(predictor: Predictor, wrong: Any) -> None:
     assert not back.passed, "the reference may be the one that is wrong"
 
 
+def test_near_numbers_with_other_answers_do_not_pass(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(predictor.target), "agrees", lambda self, answers, reference, tolerance: np.arange(len(answers)) > 0)
+    found = compared(predictor, softmax, softmax, 5)
+    assert (found.num_same, found.largest_difference, found.passed) == (4, 0.0, False)
+
+
 def test_a_small_difference_is_rounding(predictor: Predictor) -> None:
     found = compared(predictor, lambda inputs: softmax(inputs) + np.float32(5e-5), softmax, 40)
     assert found.passed
