@@ -16,6 +16,8 @@ from statistics import median
 from typing import Any
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at every start
 HEAD = """# Measured
 
 Written by the benchmarks themselves (`make bench`). Machines differ and are shared: trust the ratios and the CPU seconds.
