@@ -17,7 +17,7 @@ from flambeau.machine import available_threads, processor
 from flambeau.messages import left, text
 from flambeau.version import __version__
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "starlette", "uvicorn")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "simplejpeg", "starlette", "uvicorn")
 EXTRAS = {
     "train": ("torch", "onnx", "onnxscript"),
     "zoo": ("torchvision", "timm"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Predictor:
         """
         return [value if isinstance(value, Mapping) else {self._only_field(): value} for value in values]
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The columns that an example needs, each once."""
         return tuple(dict.fromkeys(field for name, chosen in self.inputs.items() for field in chosen.fields(name)))

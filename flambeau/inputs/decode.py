@@ -8,7 +8,8 @@
 5. Palettes become RGB; 1-bit becomes 0 and 255; YCCK becomes CMYK, and CMYK becomes RGB by R = (255 - C) (255 - K) / 255.
    Colour profiles are not applied.
 
-Only the formats of `sniff.FORMATS` are opened, and each only by its own decoder, chosen by the first bytes.
+Only the formats of `sniff.FORMATS` are opened, and each only by its own decoder, chosen by the first bytes. A JPEG file that needs nothing more
+than decoding goes past Pillow (`jpeg.py`), which makes no difference but in time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +31,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from flambeau.errors import DataError
+from flambeau.inputs import jpeg
 from flambeau.inputs.pixels import as_pixels, levels, sixteen_bit_levels
 from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.inputs.sniff import FORMATS, PREFIX, sniff
@@ -80,13 +83,18 @@ Need = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture."""
+    """A decoded picture, upright."""
 
-    image: Image.Image
-    """Upright, of mode "L" or "RGB"."""
+    source: Image.Image | npt.NDArray[np.uint8]
+    """Of mode "L" or "RGB", or (height, width) grey or (height, width, 3) RGB."""
     height: int
-    """Of the upright picture as it was stored; `image` is smaller where it was decoded reduced."""
+    """As it was stored; `source` is smaller where it was decoded reduced."""
     width: int
+
+    @property
+    def image(self) -> Image.Image:
+        """Of mode "L" or "RGB"."""
+        return Image.fromarray(self.source) if isinstance(self.source, np.ndarray) else self.source
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,16 @@ def as_channels(image: Image.Image, channels: int | None) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None) -> Picture:
+def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None, shape: tuple[int, ...] | None = None) -> Picture:
     """As `decode`, as a PIL image.
 
     Args:
         need: for JPEG files: let the decoder reduce the picture by 2, 4 or 8 while it stays at least this large.
+        shape: a JPEG file that is stored with (height, width) in grey or (height, width, 3) in colour is given as an array.
     """
-    with _opened(value, max_pixels) as image:
+    with _opened(value, max_pixels, shape) as image:
+        if isinstance(image, np.ndarray):
+            return Picture(image, *image.shape[:2])
         height, width, turn = _upright_size(image)
         if need is not None and not isinstance(value, Image.Image):
             least = need(height, width)
@@ -144,13 +155,15 @@ def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:
         DataError: the header cannot be read, or says that the picture is too large.
     """
     with _opened(value, max_pixels) as image:
+        assert isinstance(image, Image.Image)
         height, width, _ = _upright_size(image)
         return Header(height, width, image.mode in _GREY_MODES)
 
 
 @contextmanager
-def _opened(value: object, max_pixels: int) -> Iterator[Image.Image]:
-    """`value` as a PIL image that may not be decoded yet. What Pillow raises inside the block leaves it as a DataError."""
+def _opened(value: object, max_pixels: int, shape: tuple[int, ...] | None = None) -> Iterator[Image.Image | npt.NDArray[np.uint8]]:
+    """`value` as a PIL image that may not be decoded yet; as an array where it has the `shape`. What Pillow raises inside the block leaves it
+    as a DataError."""
     where: str | None = None
     size = 0
     try:
@@ -160,8 +173,15 @@ def _opened(value: object, max_pixels: int) -> Iterator[Image.Image]:
             elif isinstance(value, np.ndarray):
                 yield _checked(Image.fromarray(as_pixels(value)), max_pixels)
             else:
-                with _stream(value) as (stream, where, size), Image.open(stream, formats=[_format(stream, where, size)]) as image:
-                    yield _checked(image, max_pixels)
+                with _stream(value) as (stream, where, size):
+                    name = _format(stream, where, size)
+                    if shape and name == "JPEG" and prod(shape[:2]) <= max_pixels:
+                        if (pixels := jpeg.pixels(stream.read(), shape)) is not None:
+                            yield pixels
+                            return
+                        stream.seek(0)
+                    with Image.open(stream, formats=[name]) as image:
+                        yield _checked(image, max_pixels)
     except DataError as error:
         raise DataError(error.code, where=error.where or where, **error.facts) from None
     except PILLOW_ERRORS as error:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
+from PIL import Image
 from PIL import __version__ as pillow_version
 from pydantic import Field
 
@@ -20,7 +22,7 @@ Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE, strict=True)]
 """Height or width in pixels."""
 Decode = Literal["exact", "fast"]
 
-DECODER = f"Pillow {pillow_version}"
+DECODER = f"Pillow {pillow_version}, simplejpeg {simplejpeg.__version__}"
 """What decodes and resizes. Another version may answer differently by a grey level."""
 
 
@@ -51,8 +53,11 @@ class Reading(Config):
         Raises:
             DataError: it cannot be decoded.
         """
-        decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None)
-        fitted = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
+        shape = self.size if self.channels == 1 else (*self.size, self.channels)
+        decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None, shape=shape)
+        fitted = decoded.source
+        if isinstance(fitted, Image.Image):
+            fitted = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
         return np.ascontiguousarray(fitted.reshape(*self.size, self.channels).transpose(2, 0, 1))
 
     def read_together(self, values: Sequence[object]) -> npt.NDArray[np.uint8] | None:

@@ -45,7 +45,7 @@ def fit(picture: Picture, size: tuple[int, int], resize: Resize, interpolation: 
     if resize == "crop":
         return image.resize(size[::-1], resample, box=_middle(picture, size))
     height, width = scaled(picture.height, picture.width, size, resize)
-    whole = image.resize((width, height), resample)
+    whole = image if image.size == (width, height) else image.resize((width, height), resample)
     if (height, width) == size:
         return whole
     ground = Image.new(image.mode, size[::-1], PAD if image.mode == "L" else (PAD,) * 3)

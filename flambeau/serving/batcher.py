@@ -21,8 +21,8 @@ from flambeau.serving.capacity import SIZES, Capacity, measure
 from flambeau.serving.config import Limits
 from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 
-QUICK = 0.002
-"""Seconds for which a batch may hold up the event loop."""
+QUICK = 0.005
+"""Seconds for which a batch may hold up the event loop: as long as the interpreter lets another thread keep it waiting anyway."""
 FIRST_RATE = 1e-7
 """Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
 PACE_SHARE = 0.1

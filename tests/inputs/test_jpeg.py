@@ -1,0 +1,137 @@
+"""JPEG files decoded past Pillow: nobody can tell but by the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flambeau.errors import DataError
+from flambeau.inputs import jpeg
+from flambeau.inputs.reading import Reading
+
+ORIENTATION = 0x0112
+SIZE = (47, 59)
+"""No size that blocks of 8 or 16 pixels like."""
+Encode: TypeAlias = Callable[..., bytes]
+
+
+@pytest.fixture
+def odd(photo: Image.Image) -> Image.Image:
+    return photo.crop((0, 0, SIZE[1], SIZE[0]))
+
+
+def reading(channels: int = 3, **options: Any) -> Reading:
+    settings = {"size": SIZE, "resize": "stretch", "interpolation": "bilinear", "channels": channels, "decode": "exact", **options}
+    return Reading.model_validate(settings)
+
+
+def outcome(value: object, channels: int = 3) -> tuple[str, bytes]:
+    """The pixels with their shape, or the code of the error."""
+    try:
+        pixels = reading(channels).read(value)
+    except DataError as error:
+        return error.code, b""
+    return str(pixels.shape), pixels.tobytes()
+
+
+def by_pillow_alone(value: object, monkeypatch: pytest.MonkeyPatch, channels: int = 3) -> tuple[str, bytes]:
+    with monkeypatch.context() as patched:
+        patched.setattr(jpeg, "pixels", lambda data, shape: None)
+        return outcome(value, channels)
+
+
+SOUND: dict[str, dict[str, Any]] = {
+    "4:2:0": {},
+    "4:2:2": {"subsampling": 1},
+    "4:4:4": {"subsampling": 0},
+    "progressive": {"progressive": True},
+    "coarse": {"quality": 5},
+    "fine": {"quality": 100, "subsampling": 0},
+    "restarts": {"restart_marker_rows": 1},
+    "colour profile": {"icc_profile": bytes(70_000)},
+    "comment": {"comment": b"by hand"},
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_file_gives_pillows_pixels_without_pillow(
+    name: str, channels: int, odd: Image.Image, encoded: Encode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(odd.convert("L" if channels == 1 else "RGB"), "JPEG", **SOUND[name])
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(data)
+    expected = by_pillow_alone(data, monkeypatch, channels)
+    monkeypatch.setattr(Image, "open", None)
+
+    assert outcome(data, channels) == outcome(path, channels) == expected
+    assert expected[0] == f"({channels}, 47, 59)"
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_note_about_the_orientation_is_obeyed(turn: int, odd: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = turn
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="{turn}"/></x:xmpmeta>'.encode()
+    upright = outcome(encoded(odd, "JPEG"))
+
+    for data in (encoded(odd, "JPEG", exif=exif), encoded(odd, "JPEG", xmp=xmp)):
+        assert outcome(data) == by_pillow_alone(data, monkeypatch)
+        assert (outcome(data) == upright) == (turn == 1)
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("RGB", 1), ("L", 3), ("CMYK", 3)])
+def test_what_needs_another_conversion_is_pillows(
+    mode: str, channels: int, odd: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(odd.convert(mode), "JPEG")
+
+    assert jpeg.pixels(data, SIZE if channels == 1 else (*SIZE, 3)) is None
+    assert outcome(data, channels) == by_pillow_alone(data, monkeypatch, channels)
+
+
+def test_stored_as_rgb_is_pillows(odd: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(odd, "JPEG", keep_rgb=True, subsampling=0)
+
+    assert jpeg.pixels(data, (*SIZE, 3)) is None
+    assert outcome(data) == by_pillow_alone(data, monkeypatch)
+
+
+def test_another_size_is_not_decoded(odd: Image.Image, encoded: Encode) -> None:
+    data = encoded(odd, "JPEG")
+
+    assert jpeg.pixels(data, (*SIZE, 3)) is not None
+    assert jpeg.pixels(data, (*SIZE[::-1], 3)) is None
+    with pytest.raises(DataError) as caught:
+        reading(max_pixels=47 * 59 - 1).read(data)
+    assert caught.value.code == "image-too-large"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_damage_has_the_same_outcome(progressive: bool, odd: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(odd, "JPEG", progressive=progressive)
+    generator = np.random.default_rng(7)
+    taken = 0
+
+    for _ in range(400):
+        damaged = bytearray(data)
+        for place in generator.integers(2, len(data), generator.integers(1, 4)):
+            damaged[place] = generator.integers(256)
+        cut = bytes(damaged[: generator.integers(3, len(data))] if generator.random() < 0.3 else damaged)
+        taken += jpeg.pixels(cut, (*SIZE, 3)) is not None
+        assert outcome(cut) == by_pillow_alone(cut, monkeypatch)
+    assert 40 < taken < 360
+
+
+def test_a_file_on_disk_keeps_its_name_in_an_error(tmp_path: Path, odd: Image.Image, encoded: Encode) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(encoded(odd, "JPEG")[:700])
+
+    with pytest.raises(DataError) as caught:
+        reading().read(path)
+    assert (caught.value.code, caught.value.where) == ("image-truncated", str(path))
