@@ -32,7 +32,7 @@ def language() -> str:
 @cache
 def catalogue(lang: str) -> dict[str, dict[str, str]]:
     """All texts of one language: key -> part -> template."""
-    return {key: parts for room in _rooms(lang) for key, parts in _room(lang, room).items()}
+    return {key: parts for name in _rooms(lang) for key, parts in room(lang, name).items()}
 
 
 @cache
@@ -41,7 +41,8 @@ def _rooms(lang: str) -> list[str]:
 
 
 @cache
-def _room(lang: str, name: str) -> dict[str, dict[str, str]]:
+def room(lang: str, name: str) -> dict[str, dict[str, str]]:
+    """The texts of one file ("serving.toml") of one language: key -> part -> template."""
     return tomllib.loads((_FOLDER / lang / name).read_text(encoding="utf-8"))
 
 
@@ -49,8 +50,8 @@ def _parts(key: str) -> dict[str, str]:
     """The texts of one key; rooms are read until it is found."""
     lang = language()
     for name in _rooms(lang):
-        if key in _room(lang, name):
-            return _room(lang, name)[key]
+        if key in room(lang, name):
+            return room(lang, name)[key]
     raise KeyError(key)
 
 

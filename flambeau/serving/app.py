@@ -103,7 +103,7 @@ class App:
         }
         gets: dict[str, Handler] = {path: _always(Reply(orjson.dumps(content))) for path, content in documents.items()}
         gets |= {path: _always(reply) for path, reply in pages.assets.items()}
-        gets |= {"/": _page(pages), "/docs": _page(pages), "/metrics": self._show_metrics}
+        gets |= {"/": _made(pages.page), "/docs": _made(pages.page), "/words.json": _made(pages.words), "/metrics": self._show_metrics}
         gets |= {"/v2/health/ready": self._ready, f"/v2/models/{model.name}/ready": self._ready}
         posts: dict[str, Handler] = {"/predict": predict, f"/v2/models/{model.name}/infer": infer}
         return {path: {"GET": get, "HEAD": get} for path, get in gets.items()} | {path: {"POST": post} for path, post in posts.items()}
@@ -165,9 +165,9 @@ def _always(reply: Reply) -> Handler:
     return handler
 
 
-def _page(pages: Pages) -> Handler:
+def _made(make: Callable[[Request], Reply]) -> Handler:
     async def handler(request: Request) -> Reply:
-        return pages.page(request)
+        return make(request)
 
     return handler
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import orjson
 
-from flambeau.messages import LANGUAGES, catalogue
+from flambeau.messages import LANGUAGES, room
 from flambeau.serving.exchange import Reply, Request
 
-PREFIX = "playground-"
+ROOM, PREFIX = "serving.toml", "playground-"
+"""Where the words of the pages lie, and how their keys begin."""
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -26,22 +28,28 @@ _PLACE = re.compile(r'(data-word="([a-z0-9-]+)"[^>]*>)(?=</)')
 
 
 class Pages:
-    """All pages and what they need, ready to send."""
+    """All pages and what they need. What holds words is made when the first browser comes: a service may never see one."""
 
     def __init__(self) -> None:
-        words = {language: _words(language) for language in LANGUAGES}
-        self._pages = {(path, language): _page(name, language, words[language]) for path, name in PAGES.items() for language in LANGUAGES}
         self.assets = {f"/{name}": Reply(_read(name), media=MEDIA[name.rpartition(".")[2]]) for name in ASSETS}
-        self.assets["/words.json"] = Reply(orjson.dumps(words))
 
     def page(self, request: Request) -> Reply:
         """The page at the request's path, in the language that the browser asks for first."""
         wanted = request.header(b"accept-language")[:2].lower().decode("latin-1")
         return self._pages[request.scope["path"], wanted if wanted in LANGUAGES else "en"]
 
+    def words(self, _: Request) -> Reply:
+        """All words of the pages, by language and key."""
+        return Reply(orjson.dumps(self._words))
 
-def _words(language: str) -> dict[str, str]:
-    return {key.removeprefix(PREFIX): parts["what"] for key, parts in catalogue(language).items() if key.startswith(PREFIX)}
+    @cached_property
+    def _words(self) -> dict[str, dict[str, str]]:
+        texts = {language: room(language, ROOM) for language in LANGUAGES}
+        return {lang: {key.removeprefix(PREFIX): parts["what"] for key, parts in texts[lang].items() if key.startswith(PREFIX)} for lang in texts}
+
+    @cached_property
+    def _pages(self) -> dict[tuple[str, str], Reply]:
+        return {(path, language): _page(name, language, self._words[language]) for path, name in PAGES.items() for language in LANGUAGES}
 
 
 def _page(name: str, language: str, words: Mapping[str, str]) -> Reply:

@@ -152,7 +152,7 @@ def test_a_quick_batch_is_not_made_longer_than_quick(model):
 
     before = threading.active_count()
     asyncio.run(main())
-    assert sum(batches) == 20 and batches[0] == 3
+    assert sum(batches) == 20 and batches[0] == 9
 
 
 def test_queue_is_bounded_and_says_when_to_come_back(model):
