@@ -31,7 +31,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from flambeau.errors import DataError
-from flambeau.inputs import jpeg
+from flambeau.inputs.jpeg import jpeg_pixels
 from flambeau.inputs.pixels import as_pixels, levels, sixteen_bit_levels
 from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.inputs.sniff import FORMATS, PREFIX, sniff
@@ -176,7 +176,7 @@ def _opened(value: object, max_pixels: int, shape: tuple[int, ...] | None = None
                 with _stream(value) as (stream, where, size):
                     name = _format(stream, where, size)
                     if shape and name == "JPEG" and prod(shape[:2]) <= max_pixels:
-                        if (pixels := jpeg.pixels(stream.read(), shape)) is not None:
+                        if (pixels := jpeg_pixels(stream.read(), shape)) is not None:
                             yield pixels
                             return
                         stream.seek(0)

@@ -20,7 +20,7 @@ ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 """Markers without a length."""
 
 
-def pixels(data: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
+def jpeg_pixels(data: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
     """A JPEG file -> its pixels, if they are (height, width) grey or (height, width, 3) RGB = `shape`; None if it is for Pillow."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=True)

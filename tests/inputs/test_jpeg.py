@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from flambeau.errors import DataError
-from flambeau.inputs import jpeg
+from flambeau.inputs import decode
+from flambeau.inputs.jpeg import jpeg_pixels
 from flambeau.inputs.reading import Reading
 
 ORIENTATION = 0x0112
@@ -41,7 +42,7 @@ def outcome(value: object, channels: int = 3) -> tuple[str, bytes]:
 
 def by_pillow_alone(value: object, monkeypatch: pytest.MonkeyPatch, channels: int = 3) -> tuple[str, bytes]:
     with monkeypatch.context() as patched:
-        patched.setattr(jpeg, "pixels", lambda data, shape: None)
+        patched.setattr(decode, "jpeg_pixels", lambda data, shape: None)
         return outcome(value, channels)
 
 
@@ -91,22 +92,22 @@ def test_what_needs_another_conversion_is_pillows(
 ) -> None:
     data = encoded(odd.convert(mode), "JPEG")
 
-    assert jpeg.pixels(data, SIZE if channels == 1 else (*SIZE, 3)) is None
+    assert jpeg_pixels(data, SIZE if channels == 1 else (*SIZE, 3)) is None
     assert outcome(data, channels) == by_pillow_alone(data, monkeypatch, channels)
 
 
 def test_stored_as_rgb_is_pillows(odd: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(odd, "JPEG", keep_rgb=True, subsampling=0)
 
-    assert jpeg.pixels(data, (*SIZE, 3)) is None
+    assert jpeg_pixels(data, (*SIZE, 3)) is None
     assert outcome(data) == by_pillow_alone(data, monkeypatch)
 
 
 def test_another_size_is_not_decoded(odd: Image.Image, encoded: Encode) -> None:
     data = encoded(odd, "JPEG")
 
-    assert jpeg.pixels(data, (*SIZE, 3)) is not None
-    assert jpeg.pixels(data, (*SIZE[::-1], 3)) is None
+    assert jpeg_pixels(data, (*SIZE, 3)) is not None
+    assert jpeg_pixels(data, (*SIZE[::-1], 3)) is None
     with pytest.raises(DataError) as caught:
         reading(max_pixels=47 * 59 - 1).read(data)
     assert caught.value.code == "image-too-large"
@@ -123,7 +124,7 @@ def test_damage_has_the_same_outcome(progressive: bool, odd: Image.Image, encode
         for place in generator.integers(2, len(data), generator.integers(1, 4)):
             damaged[place] = generator.integers(256)
         cut = bytes(damaged[: generator.integers(3, len(data))] if generator.random() < 0.3 else damaged)
-        taken += jpeg.pixels(cut, (*SIZE, 3)) is not None
+        taken += jpeg_pixels(cut, (*SIZE, 3)) is not None
         assert outcome(cut) == by_pillow_alone(cut, monkeypatch)
     assert 40 < taken < 360
 
