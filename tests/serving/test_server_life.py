@@ -138,7 +138,7 @@ def test_a_second_signal_does_not_wait(make_model, limits, pictures):
 
     def runner(inputs):
         calls.append(len(inputs["image"]))
-        time.sleep(1.5 if len(calls) > 40 else 0.003)
+        time.sleep(1.5 if len(calls) > 40 else 0.008)
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
     def ready(facts):
@@ -166,7 +166,7 @@ def test_draining_says_not_ready_and_finishes(make_model, limits, pictures):
     seen, computing, asked = {}, threading.Event(), threading.Event()
 
     def runner(inputs):
-        time.sleep(0.003)
+        time.sleep(0.008)
         if seen:
             computing.set()
             asked.wait(10)
@@ -455,7 +455,7 @@ def test_the_deadline_of_the_drain_is_told_to_those_who_wait(make_model, limits,
     replies = []
 
     def runner(inputs):
-        time.sleep(2.5 if replies else 0.003)
+        time.sleep(2.5 if replies else 0.008)
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
     def trouble(port):
