@@ -25,7 +25,7 @@ def test_pictures(finished: Path, few_digits: Path, tmp_path: Path) -> None:
     ejected = fb.eject(finished, tmp_path / "plain", with_data=True, show=fb.silent)
     assert ejected.num_checked == 8
     assert set(ejected.files) >= {"model.py", "predict.py", "train.py", "weights.safetensors", "README.md", "requirements.txt", "data.npz"}
-    assert imports(tmp_path / "plain") == {"model", "torch", "numpy", "PIL", "safetensors"}
+    assert imports(tmp_path / "plain") == {"model", "torch", "numpy", "PIL", "safetensors", "simplejpeg"}
     files = sorted((few_digits / "3").iterdir())[:5]
     assert answered(tmp_path / "plain", *files) == in_torch(finished / "model.flambeau", files)
     assert "class " in (tmp_path / "plain/model.py").read_text(encoding="utf-8")
