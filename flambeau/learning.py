@@ -86,7 +86,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
     config = recipe.training
     if config.sampling == "balanced" and not data.target.balances:
         raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.judged_as)
-    targets = data.targets()
+    targets = data.targets
     device = choose_device(config.device)
     vary = {name: recipe.inputs[name].augmentation(chosen.spec) for name, chosen in data.preprocessors.items()}
     network = build(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ from flambeau.recipe import Recipe
 from flambeau.tasks.regression import numbers_of
 from flambeau.tasks.task import Target
 from flambeau.types import Array, Example
+
+TOGETHER = 4096
+"""Examples that are finished at once."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,16 @@ class Prepared:
         """Those of the target's groups in which each row is counted."""
         return [self.target.group(self.source.raw(int(row))) for row in rows]
 
-    def counts(self, rows: npt.NDArray[np.int64]) -> dict[str, int]:
-        """Examples of these rows in each of the target's groups, in their order; without those that have none."""
-        found = Counter(group for groups in self.groups(rows) for group in groups)
-        return {group: found[group] for group in self.target.groups if found[group]}
-
-    @property
+    @cached_property
     def counts_by_split(self) -> dict[str, dict[str, int]]:
         """Split -> examples of each group, the largest group first unless their order means something."""
-        used = self.counts(self.split.used())
-        order = list(used) if self.target.ordered else sorted(used, key=lambda group: -used[group])
-        found = {word: self.counts(rows) for word, rows in ((TRAIN, self.split.train), (VALID, self.split.valid), (TEST, self.split.test))}
-        return {word: {group: counts.get(group, 0) for group in order} for word, counts in found.items()}
+        parts = {TRAIN: self.split.train, VALID: self.split.valid, TEST: self.split.test}
+        found = {word: Counter(group for groups in self.groups(rows) for group in groups) for word, rows in parts.items()}
+        used = sum(found.values(), Counter[str]())
+        order = [group for group in self.target.groups if used[group]]
+        if not self.target.ordered:
+            order.sort(key=lambda group: -used[group])
+        return {word: {group: counts[group] for group in order} for word, counts in found.items()}
 
     def weights(self) -> npt.NDArray[np.float32] | None:
         """The weight of every row in the loss of training; None where the recipe names no column of them.
@@ -85,6 +87,7 @@ class Prepared:
         """The raw examples of the test split and their truths."""
         return self.examples(self.split.test), self.truths(self.split.test)
 
+    @cached_property
     def targets(self) -> Array:
         """The targets of all rows in training space; rows that are in no split hold zeros."""
         used = self.split.used()
@@ -143,8 +146,10 @@ def finished(rows: Rows, chosen: Preprocessor, used: npt.NDArray[np.int64]) -> R
     spec = chosen.spec
     nothing = np.zeros([size or 0 for size in spec.shape], spec.dtype)
     encoded = [nothing] * len(rows)
-    for row in used.tolist():
-        encoded[row] = chosen.finish(rows[row])
+    for low in range(0, len(used), TOGETHER):
+        some_of_them = used[low : low + TOGETHER].tolist()
+        for row, array in zip(some_of_them, chosen.finish_all([rows[row] for row in some_of_them]), strict=True):
+            encoded[row] = array
     return Ragged.of(encoded) if None in spec.shape else np.stack(encoded)
 
 

@@ -18,6 +18,8 @@ TRAIN, VALID, TEST = "train", "valid", "test"
 WORDS = (TRAIN, VALID, TEST)
 SPLIT_WORDS: Mapping[str, str] = {"train": TRAIN, "training": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST, "testing": TEST}
 """What people call a split -> what we call it."""
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Kinds of cells that are told by themselves."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,24 @@ class Source:
         digest = hashlib.sha256("\0".join(self.columns).encode("utf-8", "surrogatepass"))
         root = os.fsencode(self.place or "")
         for example in self.examples:
-            for column in self.columns:
-                digest.update(_identity(example[column], root))
+            row = [example[column] for column in self.columns]
+            told = [value if type(value) in PLAIN else _identity(value, root) for value in row]
+            digest.update(repr(told).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
 
-def _identity(value: object, root: bytes) -> bytes:
+def _identity(value: object, root: bytes) -> object:
+    """What stands for a cell: of a file its name, size and time, of an array what it holds."""
     if isinstance(value, Path):
-        name = os.fsencode(value).removeprefix(root) + b"\0"
+        name = os.fsencode(value).removeprefix(root)
         try:
             status = value.stat()
         except (OSError, ValueError):
             return name
-        return name + f"{status.st_size}\0{status.st_mtime_ns}\0".encode()
+        return name, status.st_size, status.st_mtime_ns
     if isinstance(value, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(value).data).digest()
-    return repr(value).encode("utf-8", "surrogatepass") + b"\0"
+    return value
 
 
 def readable(name: str) -> str:

@@ -127,5 +127,5 @@ def _is_file(path: Path) -> bool:
 
 def _unused_split(examples: Sequence[dict[str, object]], columns: Sequence[str]) -> list[Notice]:
     """A hint, if a column looks like a split that the recipe does not use."""
-    found = [column for column in columns if {str(example[column]).strip().casefold() for example in examples} <= SPLIT_WORDS.keys()]
+    found = [column for column in columns if all(str(example[column]).strip().casefold() in SPLIT_WORDS for example in examples)]
     return [Notice("split-unused", {"column": column}) for column in found[:1]]

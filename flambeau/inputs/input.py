@@ -177,10 +177,14 @@ class Preprocessor(_Reader, ABC):
         """As Input.read."""
 
     def finish(self, array: Array) -> Array:
-        """What was read -> what is encoded: the part that needs the fit. Nothing, for most modalities. Of the training data it is
-        called once for each example, before the first epoch.
+        """What was read -> what is encoded: the part that needs the fit. Nothing, for most modalities. The training data are finished
+        once, before the first epoch.
         """
         return array
+
+    def finish_all(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """What was read of many values -> what is encoded of each; quicker than one by one, where a modality can do it together."""
+        return [self.finish(array) for array in arrays]
 
     def encode(self, value: object) -> Array:
         """One raw value -> one array as `spec` says: only what a tensor graph cannot do."""

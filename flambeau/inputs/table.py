@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
@@ -150,9 +151,15 @@ class TablePreprocessor(_Columns, Preprocessor):
 
     def finish(self, array: Array) -> Array:
         """The cells as JSON -> numbers and ids."""
-        numbers, words = _apart([_cells(array)], self.columns)
-        ids = [float(_place(known, word)) for known, word in zip(self.categories, words[0], strict=True)]
-        return np.concatenate([numbers[0], np.array(ids, np.float64)])
+        return self.finish_all([array])[0]
+
+    def finish_all(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """Rows of cells as JSON -> (rows, columns)."""
+        numbers, words = _apart([_cells(array) for array in arrays], self.columns)
+        places = [_places(known) for known in self.categories]
+        ids = [[known.get(word, 0) for known, word in zip(places, row, strict=True)] for row in words]
+        finished: Floats = np.concatenate([numbers, np.array(ids, np.float64).reshape(len(arrays), len(self.categories))], 1)
+        return finished  # type: ignore[return-value]  # the rows of an array are a sequence of arrays
 
     def excerpt(self, array: Array) -> str:
         """ "age 39 · colour red"."""
@@ -218,5 +225,7 @@ def _fitted_category(column: Category, words: Sequence[str | None]) -> tuple[str
     return tuple(sorted(frequent, key=lambda word: (-counts[word], word is None, word or ""))[: column.max_values])
 
 
-def _place(known: tuple[str | None, ...], word: str | None) -> int:
-    return known.index(word) + 1 if word in known else 0
+@lru_cache
+def _places(known: tuple[str | None, ...]) -> Mapping[str | None, int]:
+    """Words -> the id of each."""
+    return {word: place for place, word in enumerate(known, 1)}

@@ -73,9 +73,11 @@ class OneOfTarget(Target, ABC):
     def encode(self, value: object) -> npt.NDArray[np.int64]:
         """A label -> its index, ()."""
         label = str(value)
-        if label not in self.labels:
-            raise DataError("class-unknown", where=label, label=label, labels=", ".join(self.labels), guess=closest(label, self.labels))
-        return np.asarray(self.labels.index(label), np.int64)
+        try:
+            return np.asarray(self.labels.index(label), np.int64)
+        except ValueError:
+            known = ", ".join(self.labels)
+            raise DataError("class-unknown", where=label, label=label, labels=known, guess=closest(label, self.labels)) from None
 
     def truth(self, value: object) -> npt.NDArray[np.int64]:
         """A label -> its index, ()."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -189,7 +191,7 @@ class ValuesTarget(Target):
 
     def group(self, value: object) -> tuple[str, ...]:
         """The range of its first value."""
-        return (self.groups[int(np.searchsorted(self.edges, self.truth(value)[0], side="right"))],)
+        return (self.groups[bisect_right(self.edges, numbers_of(value, self.type)[0])],)
 
     def encode(self, value: object) -> npt.NDArray[np.float32]:
         """A raw target -> (values,) in training space."""
@@ -269,7 +271,8 @@ def numbers_of(value: object, where: str) -> tuple[float, ...]:
     return (_number(members, where),)
 
 
-def ranges(edges: Sequence[float]) -> tuple[str, ...]:
+@lru_cache
+def ranges(edges: tuple[float, ...]) -> tuple[str, ...]:
     """Edges between ranges, rising -> a name for each range."""
     inner = [f"{low:g} – {high:g}" for low, high in pairwise(edges)]
     return (f"< {edges[0]:g}", *inner, f"≥ {edges[-1]:g}") if edges else ("*",)
