@@ -101,6 +101,8 @@ class Planned:
     """How inputs are prepared, where that is not the usual way."""
     weights: Sequence[str] = ()
     """Where weights come from, a line for each file."""
+    mean: str | None = None
+    """Which mean of the weights is the result, as a recipe says it; None: the weights themselves."""
 
 
 @dataclass(frozen=True)

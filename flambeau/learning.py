@@ -254,6 +254,7 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
         ],
         optimizer=f"{config.optimizer.name} {config.optimizer.lr:g}",
         schedule=config.schedule.name,
+        mean=next((f"{kind} {share:g}" for kind, share in (("ema", config.ema), ("swa", config.swa)) if share is not None), None),
         batch_size=str(config.batch_size),
         epochs=config.epochs,
         stop_early=config.stop_early,

@@ -109,9 +109,9 @@ class Transcript:
         for line in (*event.prepared, *event.weights):
             self._line("", printable(line))
         stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
-        self._line(
-            "", " · ".join([event.optimizer, event.schedule, text("plan-batch", n=event.batch_size), text("plan-epochs", n=event.epochs) + stop])
-        )
+        means = [event.mean] if event.mean else []
+        ends = text("plan-epochs", n=event.epochs) + stop
+        self._line("", " · ".join([event.optimizer, event.schedule, *means, text("plan-batch", n=event.batch_size), ends]))
         if event.augment:
             self._line("", text("plan-augment", steps=" · ".join(event.augment)))
         self._line("", " · ".join(f"{key} {value}" for key, value in event.execution.items()))

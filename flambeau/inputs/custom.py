@@ -67,6 +67,11 @@ class CustomInput(Input):
         """As what the user wrote."""
         return self.inner.passes
 
+    @property
+    def averages_from(self) -> float:  # type: ignore[override]
+        """As what the user wrote."""
+        return self.inner.averages_from
+
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:
         """It is always named."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
@@ -53,6 +54,8 @@ class Input(_Reader, ABC):
     """Whether one input reads all columns that it recognises, instead of one each."""
     passes: ClassVar[float] = 1.0
     """How often training should see an example, relative to most kinds."""
+    averages_from: ClassVar[float] = inf
+    """Training examples from which a running mean of the weights does better than the weights."""
 
     @classmethod
     def kind(cls) -> str:

@@ -66,6 +66,7 @@ class TableInput(_Columns, Input):
 
     gathers: ClassVar[bool] = True
     passes: ClassVar[float] = 2.5  # a row says little, and costs little
+    averages_from: ClassVar[float] = 2_000  # lowers the validation loss of DNA, Satellite, LetterRecognition by 2 to 5 %; raises it of smaller ones
     type: Literal["table"] = "table"
     columns: dict[str, AnyColumn] = Field(default_factory=dict)
     """The kind of each column by its name: number, category, boolean, date or vector, or one with settings: {number: {log: true}}."""

@@ -14,6 +14,8 @@ FEW = 512
 BATCH, SMALLEST_BATCH = 64, 8
 STEPS = 8
 """Steps of an epoch, where the smallest batch allows it."""
+EMA = 0.998
+"""Share that the running mean of the weights keeps, where they are averaged: a memory of 500 steps."""
 FEW_VALID = 20
 """Validation examples below which one epoch cannot be told from another: each is worth more than 5 points of accuracy."""
 

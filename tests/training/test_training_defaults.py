@@ -11,7 +11,7 @@ import yaml
 import flambeau as fb
 from flambeau.data.config import SplitConfig
 from flambeau.data.split import expected_sizes, split
-from flambeau.training.defaults import batch_size_for, epochs_for
+from flambeau.training.defaults import EMA, batch_size_for, epochs_for
 
 
 def test_more_examples_need_fewer_epochs_and_more_steps() -> None:
@@ -58,6 +58,26 @@ def test_a_handful_of_validation_examples_decides_nothing(few_digits: Path) -> N
     assert settled(few_digits, stop_early=7)["keep_best"] is True
     assert settled(few_digits, batch_size=32)["batch_size"] == 32
     assert settled(few_digits, optimizer="lbfgs")["batch_size"] == "all"
+
+
+@pytest.fixture(scope="module")
+def long_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,900 rows, of which 2,030 train."""
+    path = tmp_path_factory.mktemp("long_table") / "rows.csv"
+    path.write_text("a,b,label\n" + "".join(f"{row},{row * 7 % 101},{'even' if row * 7 % 101 % 2 == 0 else 'odd'}\n" for row in range(2_900)))
+    return path
+
+
+def test_the_weights_of_a_long_table_are_averaged(long_table: Path, tmp_path: Path) -> None:
+    assert settled(long_table)["ema"] == EMA
+    assert settled(long_table, ema=0.9)["ema"] == 0.9
+    assert all(
+        settled(long_table, **chosen)["ema"] is None
+        for chosen in ({"ema": None}, {"swa": 0.3}, {"optimizer": "schedule_free"}, {"optimizer": "lbfgs"})
+    )
+    short = tmp_path / "short.csv"
+    short.write_text("".join(long_table.read_text().splitlines(keepends=True)[:2_500]))
+    assert settled(short)["ema"] is None
 
 
 def test_enough_of_them_choose_the_epoch(digits_folder: Path) -> None:
