@@ -120,7 +120,7 @@ def _read_file(path: Path) -> tuple[bytes, Stamp]:
             if 0 <= age < TICK:
                 time.sleep((TICK - age) / 1e9)  # a change right after the reading must not look like the same file
             with os.fdopen(handle, "rb", closefd=False) as file:
-                return file.read(MAX_BYTES + 1), _stamp(status)
+                return file.read(status.st_size + 1), _stamp(status)  # asked for more, it would clear memory for all that
         finally:
             os.close(handle)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
