@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import flambeau as fb
 from flambeau.errors import DataError, DeviceError, Interrupted
+from flambeau.events import Surveyed
 from flambeau.goldens import read_goldens, size_of, write_goldens
 from flambeau.journal import terminable
 from flambeau.members import read_json, to_json
 from flambeau.runfolder import RunFolder, discard, find_artifact, find_run, new_run
 from flambeau.storage import writing
+from flambeau.tasks.one_of import OneOfTarget
 
 
 def test_a_terminated_process_ends_as_an_interrupted_one() -> None:
@@ -125,3 +128,15 @@ def test_finding_runs(tmp_path: Path) -> None:
         RunFolder(run.path).read()
     assert caught.value.code == "run-missing"
     assert json.loads(to_json({"a": 1})) == {"a": 1}
+
+
+def test_a_survey_looks_at_each_row_once_however_many_classes_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(row, f"class {row % 60}") for row in range(360)]
+    (tmp_path / "rows.csv").write_text("a,label\n" + "".join(f"{number},{label}\n" for number, label in rows))
+    looked = []
+    group = OneOfTarget.group
+    monkeypatch.setattr(OneOfTarget, "group", lambda target, value: looked.append(value) or group(target, value))
+    found: list[Surveyed] = []
+    fb.check(tmp_path / "rows.csv", show=lambda event: found.append(event) if isinstance(event, Surveyed) else None)
+    assert sorted(looked) == sorted(label for _, label in rows)
+    assert found[0].counts == {f"class {number}": 6 for number in range(60)}
