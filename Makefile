@@ -60,6 +60,8 @@ bench-full: $(VENV)/.dev  ## all benchmarks with all peers, which are installed 
 	$(BIN)/python benchmarks/serving_overload.py --full
 	$(BIN)/python benchmarks/recurrent_and_attention.py
 	$(BIN)/python benchmarks/preset_exports.py
+	$(BIN)/python benchmarks/text_pipeline.py
+	$(BIN)/python benchmarks/zero_config.py
 
 docs: $(VENV)/.dev  ## transcript and pictures of the README, the generated pages
 	$(BIN)/python docs/make_docs.py

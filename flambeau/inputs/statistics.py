@@ -16,6 +16,8 @@ GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 """Share of red, green and blue in the perceived brightness. Source: ITU-R Recommendation BT.601."""
 LEAST_STD = 1 / 255
 """One grey level: the training pictures may all be one colour, the next one is not."""
+AT_ONCE = 1 << 16
+"""Pixels whose levels multiplied (at most 255 x 255) still add up to less than 2**32."""
 
 
 class Statistics(Config):
@@ -56,8 +58,11 @@ def measured(arrays: Iterable[Array], grayscale: bool) -> Statistics:
     """
     number, sums, products = 0, np.zeros(1), np.zeros((1, 1))
     for array in arrays:
-        flat = array.reshape(array.shape[0], -1).astype(np.float64)
-        number, sums, products = number + flat.shape[1], sums + flat.sum(1), products + flat @ flat.T
+        flat = array.reshape(array.shape[0], -1)
+        number += flat.shape[1]
+        for low in range(0, flat.shape[1], AT_ONCE):
+            part = flat[:, low : low + AT_ONCE].astype(np.uint32)  # twice as quick as a product of small matrices of floats
+            sums, products = sums + part.sum(1), products + np.einsum("ci,di->cd", part, part)
     if number == 0:
         raise DataError("inputs-unseen")
     mix = GREY_WEIGHTS[None] if grayscale and len(sums) == 3 else np.eye(len(sums))
