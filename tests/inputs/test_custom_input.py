@@ -301,7 +301,7 @@ def test_whatever_a_modality_can_do_is_handed_on() -> None:
     """But for what is made of other members, and the columns: a modality of the user reads the one of its name."""
     for base, stand_in, left in (
         (Input, CustomInput, {"alike", "fields", "file_ending", "gathers", "kind", "marks", "over", "read_together", "take"}),
-        (Preprocessor, CustomPreprocessor, {"collate", "encode", "fields", "suffixes", "take"}),
+        (Preprocessor, CustomPreprocessor, {"collate", "encode", "fields", "finish_all", "suffixes", "take"}),
     ):
         members = {name for cls in base.__mro__ if cls.__module__ == base.__module__ for name in vars(cls) if name[0] != "_"}
         members -= {"model_config", "model_fields"}
