@@ -191,7 +191,7 @@ class ValuesTarget(Target):
 
     def group(self, value: object) -> tuple[str, ...]:
         """The range of its first value."""
-        return (self.groups[bisect_right(self.edges, numbers_of(value, self.type)[0])],)
+        return (self.groups[bisect_right(self.edges, float(self.truth(value)[0]))],)
 
     def encode(self, value: object) -> npt.NDArray[np.float32]:
         """A raw target -> (values,) in training space."""

@@ -198,8 +198,13 @@ def test_statistics_are_numpys_and_do_not_depend_on_the_order():
 
 def test_equal_pictures_do_not_divide_by_zero():
     assert measured([np.full((1, 2, 2), 7, np.uint8)], grayscale=False) == Statistics(mean=(7 / 255,), std=(1 / 255,))
-    white = measured([np.full((3, 400, 500), 255, np.uint8)], grayscale=False)  # 200,000 pixels: the sums of squares are above 2**32
-    assert white == Statistics(mean=(1.0,) * 3, std=(1 / 255,) * 3)
+
+
+def test_large_pictures_are_summed_exactly():
+    """Half black, half white: of 200,000 pixels the sum of the squares is above 2**32."""
+    stripes = np.zeros((3, 400, 500), np.uint8)
+    stripes[:, :200] = 255
+    assert measured([stripes], grayscale=False) == Statistics(mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
 def test_nothing_to_fit_to():

@@ -14,7 +14,7 @@ from flambeau.tasks.custom import CustomLoss
 from flambeau.tasks.losses import CumulativeLoss, HingeLoss, LabelsLoss, OneAgainstRestLoss, PoissonLoss, QuantileLoss, ValueLoss
 from flambeau.tasks.multi_label import MultiLabel
 from flambeau.tasks.ordinal import Ordinal
-from flambeau.tasks.regression import Regression
+from flambeau.tasks.regression import Regression, ValuesTarget
 from flambeau.tasks.union import AutoTask
 from flambeau.types import Labelled, Valued
 
@@ -171,3 +171,14 @@ def test_a_loss_of_ones_own_runs_only_where_it_is_allowed() -> None:
         with pytest.raises(RecipeError) as caught:
             Regression(target="y", loss=wrong).fit([[1, 2], [3, 5]]).loss(allow_code=True)(torch.ones(3, 2), torch.ones(3, 2))
         assert caught.value.code == code
+
+
+def test_the_range_of_a_value_is_that_of_its_truth() -> None:
+    class Angles(ValuesTarget):
+        def truth(self, value: object) -> np.ndarray:
+            return super().truth(value) % 360
+
+    plain = Regression(target="angle").fit([float(angle) for angle in range(0, 360, 3)])
+    assert isinstance(plain, ValuesTarget)
+    angles = Angles.model_validate(plain.model_dump())
+    assert angles.group(370) == angles.group(10) == plain.group(10) != plain.group(370)
