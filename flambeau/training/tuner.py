@@ -109,7 +109,10 @@ def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: Trai
     if kept is not None and kept.parts <= parts and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000)):
         return [kept]
     track = _Track(network, loss, batches, config, parts)
-    trials = track.run()
+    try:
+        trials = track.run()
+    finally:
+        track.leave()
     if track.is_quiet:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(known, json.dumps(asdict(next(trial for trial in trials if trial.chosen))).encode())
@@ -176,6 +179,11 @@ class _Track:
         self._device = choose_device(config.device)
         self._candidates: list[_Candidate] = []
         self._started = time.perf_counter()
+
+    def leave(self) -> None:
+        """Gives the memory of the networks back; otherwise they would stay until the garbage collector finds them."""
+        for one in self._candidates:
+            one.leave()
 
     @property
     def is_quiet(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,18 @@ def test_every_open_choice_is_tried_and_one_is_chosen(digits: Any, small_net: An
     assert sum(trial.chosen for trial in tried) == 1
     assert all(trial.milliseconds > 0 for trial in tried)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_copies_of_the_network_are_gone_at_once(digits: Any, small_net: Any, tmp_path: Path) -> None:
+    """Not only when the garbage collector comes by: a training needs their memory."""
+    network = small_net()
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(trials(digits, network, tmp_path, epochs=50 * LONG, compile=False)) > 1
+        assert [entry for entry in gc.get_objects() if type(entry) is type(network)] == [network]
+    finally:
+        gc.enable()
 
 
 def pretend(

@@ -157,18 +157,24 @@ class StopInTraining(Stop):
             raise KeyboardInterrupt
 
 
+def waiting() -> list[GeneratorType[Any, Any, Any]]:
+    """The generators of a training that have neither ended nor been closed."""
+    generators = [entry for entry in gc.get_objects() if type(entry) is GeneratorType and entry.gi_frame is not None]
+    return [entry for entry in generators if "/flambeau/training/" in entry.gi_code.co_filename]
+
+
 @pytest.mark.parametrize("stop", [Stop(Epoch, 2), StopInTraining(Epoch)], ids=["epoch", "warning"])
 def test_an_interrupt_leaves_nothing_running(stop: Stop, recipe: Path, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even while somebody holds the exception, as a notebook does: nothing may wake up later, in the middle of something else."""
     monkeypatch.setattr("flambeau.training.loop.notices", lambda history: [Notice("stopped")])
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     threads = torch.get_num_threads()
+    earlier = waiting()  # of other tests, which may hold an exception of theirs
     with pytest.raises(Interrupted) as caught:
         fb.fit(few_digits, recipe=recipe, run=tmp_path / "run", show=stop, settings=["training.threads=2"])
     assert {number: signal.getsignal(number) for number in before} == before
     assert torch.get_num_threads() == threads
-    waiting = [entry for entry in gc.get_objects() if type(entry) is GeneratorType and entry.gi_frame is not None]
-    assert [entry.__name__ for entry in waiting if "/flambeau/training/" in entry.gi_code.co_filename] == []
+    assert [entry.__name__ for entry in waiting() if all(entry is not other for other in earlier)] == []
     assert caught.value.exit_code == 130
 
 
