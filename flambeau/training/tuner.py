@@ -24,8 +24,9 @@ from torch import nn
 
 from flambeau.machine import available_threads
 from flambeau.storage import write_atomically
+from flambeau.training.candidate import Candidate
 from flambeau.training.config import TrainingConfig
-from flambeau.training.device import choose_device, machine, using_threads
+from flambeau.training.device import choose_device, machine
 from flambeau.training.learner import Learner
 from flambeau.training.objective import split
 from flambeau.training.progress import Position
@@ -43,8 +44,6 @@ GAIN = 0.97
 """A change must bring a step below this share of the time without it; less is noise."""
 RESTLESS = 1.2
 """The median step may take so many times the quickest one on a quiet machine."""
-APART = 0.05
-"""Largest difference of the losses, relative to the loss plus one, that rounding may explain."""
 SHARE = 0.02
 """Share of the whole training that the trial may cost."""
 FEWEST = 15
@@ -133,42 +132,6 @@ class _Part:
         return self._batches.in_order()
 
 
-class _Candidate:
-    """One way of computing a step, on a copy of the network, and what it took so far."""
-
-    def __init__(self, settings: Mapping[str, Any], steps: Iterator[float], device: torch.device) -> None:
-        self.settings = dict(settings)
-        self.seconds: list[float] = []
-        """Of each timed step."""
-        self.losses: list[float] = []
-        """Of each step; every candidate sees the same batches with the same randomness."""
-        self._steps = steps
-        self._device = device
-
-    @property
-    def best(self) -> float:
-        """Seconds of the quickest timed step; infinity before the first."""
-        return min(self.seconds, default=float("inf"))
-
-    def step(self) -> float:
-        """Seconds of one more step."""
-        with using_threads(self.settings["threads"]):
-            started = time.perf_counter()
-            self.losses.append(next(self._steps))
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-            return time.perf_counter() - started
-
-    def agrees(self, other: _Candidate) -> bool:
-        """Whether the losses after equally many steps differ by no more than rounding."""
-        place = min(len(self.losses), len(other.losses)) - 1
-        return abs(self.losses[place] - other.losses[place]) <= APART * (1 + abs(other.losses[place]))
-
-    def leave(self) -> None:
-        """Gives the memory of its network back."""
-        self._steps = iter(())
-
-
 class _Track:
     """Where the candidates race, for as long as the budget lasts."""
 
@@ -177,7 +140,7 @@ class _Track:
         self._batches: BatchSource = batches if parts == 1 else _Part(batches, parts)
         self._open, self._base = config, plain(config)
         self._device = choose_device(config.device)
-        self._candidates: list[_Candidate] = []
+        self._candidates: list[Candidate] = []
         self._started = time.perf_counter()
 
     def leave(self) -> None:
@@ -228,7 +191,7 @@ class _Track:
         ways = [{"precision": precision, "memory_format": memory_format} for precision in precisions for memory_format in formats]
         return ways[:0:-1]
 
-    def _with_fewer_threads(self, best: _Candidate) -> _Candidate:
+    def _with_fewer_threads(self, best: Candidate) -> Candidate:
         """Half as many for as long as that is faster."""
         while best.settings["threads"] > 1:
             fewer = self._race(best, [{"threads": best.settings["threads"] // 2}])
@@ -237,7 +200,7 @@ class _Track:
             best = fewer
         return best
 
-    def _race(self, best: _Candidate, changes: Sequence[Mapping[str, Any]]) -> _Candidate:
+    def _race(self, best: Candidate, changes: Sequence[Mapping[str, Any]]) -> Candidate:
         """The best so far, or the fastest of those that a change makes of it if that is faster by more than noise."""
         running = self._warm(best, changes)
         start = len(best.seconds)
@@ -255,9 +218,9 @@ class _Track:
                 one.leave()
         return winner
 
-    def _warm(self, best: _Candidate, changes: Sequence[Mapping[str, Any]]) -> list[_Candidate]:
+    def _warm(self, best: Candidate, changes: Sequence[Mapping[str, Any]]) -> list[Candidate]:
         """The challengers after their first step, which builds kernels and is not counted; none that are hopeless."""
-        warm: list[tuple[_Candidate, float]] = []
+        warm: list[tuple[Candidate, float]] = []
         for change in changes:
             if self._is_spent:
                 break
@@ -271,7 +234,7 @@ class _Track:
         limit = HOPELESS * quickest if self._device.type == "cpu" else float("inf")
         return [one for one, seconds in warm if one.settings["compile"] or seconds <= limit]
 
-    def _confirmed(self, best: _Candidate) -> _Candidate:
+    def _confirmed(self, best: Candidate) -> Candidate:
         """The winner, but the plain way if the winner is not faster in a race of the two; without time for one, the winner."""
         ours, theirs = len(best.seconds), len(self._plain.seconds)
         for _ in range(ROUNDS):
@@ -280,7 +243,7 @@ class _Track:
             self._take_turns(self._plain, best)
         return best if _is_faster(best.seconds[ours:], self._plain.seconds[theirs:]) else self._plain
 
-    def _take_turns(self, *candidates: _Candidate) -> None:
+    def _take_turns(self, *candidates: Candidate) -> None:
         for one in candidates:
             one.seconds.append(one.step())
 
@@ -290,8 +253,8 @@ class _Track:
         quickest = min(one.best for one in self._candidates)
         return time.perf_counter() - self._started > SHARE * quickest * self._parts * self._batches.num_steps * self._open.epochs
 
-    def _candidate(self, settings: Mapping[str, Any]) -> _Candidate:
-        one = _Candidate(settings, self._losses(settings), self._device)
+    def _candidate(self, settings: Mapping[str, Any]) -> Candidate:
+        one = Candidate(settings, self._losses(settings), self._device)
         self._candidates.append(one)
         return one
 

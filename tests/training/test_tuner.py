@@ -12,6 +12,7 @@ import torch
 
 from flambeau.tasks.losses import ClassLoss
 from flambeau.training import tuner
+from flambeau.training.candidate import Candidate
 from flambeau.training.config import TrainingConfig
 from flambeau.training.tuner import Trial, plain, tune
 
@@ -74,7 +75,7 @@ def pretend(
         self.losses.append(next(self._steps) + shift(self.settings))
         return seconds(self.settings)
 
-    monkeypatch.setattr(tuner._Candidate, "step", step)
+    monkeypatch.setattr(Candidate, "step", step)
 
 
 def test_the_fastest_is_chosen_unless_its_losses_go_elsewhere(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +134,7 @@ def test_the_trial_ends_when_its_share_is_spent(
         now += 1.0
         return 1.0
 
-    monkeypatch.setattr(tuner._Candidate, "step", step)
+    monkeypatch.setattr(Candidate, "step", step)
     monkeypatch.setattr(tuner.time, "perf_counter", lambda: now)
     tried = tune(small_net(), ClassLoss([1.0] * 10), digits(slice(0, 320), 32), config(epochs=epochs, threads=None), tmp_path)
     assert {trial.parts for trial in tried} == {parts}
