@@ -15,6 +15,7 @@ from flambeau.serving import inference, openapi, problems
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
 from flambeau.serving.exchange import ClientLeft, Intake, Message, Receive, Reply, Request, Send
+from flambeau.serving.express import lines
 from flambeau.serving.fields import fields_of
 from flambeau.serving.metrics import MEDIA, UNKNOWN_ROUTE, Metrics
 from flambeau.serving.model import ServedModel
@@ -35,11 +36,7 @@ CLOSED_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancesto
 """For everything that is not a page: should a browser ever show it, nothing in it runs."""
 
 
-def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
-
-
-_SECURITY_LINES = _lines(SECURITY)
+_SECURITY_LINES = lines(SECURITY)
 BUSY = 503
 REFUSALS_PER_SECOND = 800
 """A refusal costs about 0.1 ms: so many leave nine tenths of one core to those who are answered."""
@@ -177,7 +174,7 @@ async def _send(request: Request, reply: Reply, send: Send) -> None:
     is_head, rest = request.scope["method"] == "HEAD", request.has_rest()
     if request.express is not None and not is_head and not rest:
         head = b"content-type: %b\r\ncontent-length: %d\r\n" % (reply.media, len(reply.body))
-        if request.express.reply(reply.status, head + _SECURITY_LINES + _lines(headers), reply.body):
+        if request.express.reply(reply.status, head + _SECURITY_LINES + lines(headers), reply.body):
             return
     headers = [(b"content-type", reply.media), (b"content-length", str(len(reply.body)).encode()), *SECURITY, *headers]
     if rest:

@@ -6,7 +6,7 @@ difference is most of what HTTP costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 EXTENSION = "flambeau.express"
 """Its name in the scope's extensions; there it is the value of "request"."""
+
+
+def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they go over the line; what is in them is our own, so nothing is escaped."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class Express:
@@ -53,12 +58,13 @@ class Express:
             head: its header lines, each with its line end; what is in them is our own.
         """
         cycle = self._cycle
-        if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or cycle.default_headers:
+        is_last = any(name == b"connection" for name, _ in cycle.default_headers)
+        if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or is_last:
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.transport.write(b"".join((STATUS_LINE[status], head, end, body)))
+        cycle.transport.write(b"".join((STATUS_LINE[status], lines(cycle.default_headers), head, end, body)))
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()

@@ -8,9 +8,13 @@ import json
 import re
 import socket
 import time
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from flambeau.serving.express import Express
 
 IMAGE = {"content-type": "image/png"}
 JSON = {"content-type": "application/json"}
@@ -274,6 +278,30 @@ def test_every_answer_has_the_headers_that_protect(client):
         assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
         assert "frame-ancestors 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
         assert "access-control-allow-origin" not in headers and "server" not in headers
+
+
+def test_answers_go_out_in_one_write(client, pictures, monkeypatch):
+    """Past ASGI's messages, with the same headers."""
+    requests = [("GET", "/model", {}), ("POST", "/predict", {"content": pictures[0], "headers": IMAGE}), ("GET", "/nowhere", {})]
+    client.get("/model")
+    time.sleep(1.1)  # by then uvicorn has set the headers that it adds to every answer
+    ways = []
+    for express in (True, False):
+        if express:
+            monkeypatch.setattr(RequestResponseCycle, "send", None)
+        else:
+            monkeypatch.undo()
+            monkeypatch.setattr(Express, "reply", lambda *parts: False)
+        ways.append([client.request(method, path, **more) for method, path, more in requests])
+    for ours, theirs in zip(*ways, strict=True):
+        assert ours.status_code == theirs.status_code
+        assert set(ours.headers) == set(theirs.headers)
+        changing = {"date", "server-timing"}
+        assert {name: value for name, value in ours.headers.items() if name not in changing} == {
+            name: value for name, value in theirs.headers.items() if name not in changing
+        }
+        assert ours.content == theirs.content
+    assert abs(parsedate_to_datetime(ways[0][0].headers["date"]).timestamp() - time.time()) < 5
 
 
 def test_head_is_get_without_a_body(client):
