@@ -1,7 +1,9 @@
 """The zero-delay micro-batcher: a batch is whatever arrived while the last one ran. Nobody ever waits for company.
 
 A batch that will be quick runs inside the event loop, where no thread has to be woken up; any other runs in one worker
-thread, so that the loop goes on accepting, refusing and answering health checks meanwhile.
+thread, so that the loop goes on accepting, refusing and answering health checks meanwhile. While more than a batch waits,
+it does so in bursts: each time it wakes up beside a running model it finds the caches of the processor full of weights,
+and then a request costs five times as much.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 
 QUICK = 0.005
 """Seconds for which a batch may hold up the event loop: as long as the interpreter lets another thread keep it waiting anyway."""
+NAP = 0.03
+"""Seconds for which the loop sleeps at most while a batch runs and more than another one waits; nobody is answered later for it."""
 FIRST_RATE = 1e-7
 """Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
 PACE_SHARE = 0.1
@@ -59,6 +63,10 @@ class Batcher:
         """When the batch that runs was begun."""
         self._batches: SimpleQueue[tuple[list[Work], asyncio.AbstractEventLoop] | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
+        self._worker_is_done = threading.Event()
+        self._worker_is_done.set()
+        self._is_sleepy = False
+        """Whether a nap is about to begin."""
         self.is_busy = False
         """Whether a batch runs or is about to."""
 
@@ -74,11 +82,14 @@ class Batcher:
             FlambeauError: the queue is full, or so long that they would wait for too long.
         """
         if len(self._queue) + len(reads) > self._limits.max_queue or self._queue_delay() > self._limits.wait_seconds:
+            self._nap_soon()
             raise FlambeauError("queue-full", seconds_to_wait=self._queue_delay(), waiting=len(self._queue))
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         works = [Work(read, num_bytes // len(reads), loop.create_future(), now) for read in reads]
         self._queue.extend(works)
+        if len(self._queue) > self.capacity.max_batch:
+            self._nap_soon()
         if not self.is_busy:
             self.is_busy = True
             loop.call_soon(self._next, loop)  # after everything else that has just been read from other connections
@@ -92,6 +103,16 @@ class Batcher:
     def _queue_delay(self) -> float:
         return len(self._queue) * self._pace
 
+    def _nap_soon(self) -> None:
+        """Sleep once everything that has come by now is read, refusals are sent, and nothing but the batch is left to wait for."""
+        if not self._is_sleepy and not self._worker_is_done.is_set():
+            self._is_sleepy = True
+            asyncio.get_running_loop().call_soon(self._nap)
+
+    def _nap(self) -> None:
+        self._is_sleepy = False
+        self._worker_is_done.wait(NAP)
+
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._take()
         self._begun = time.monotonic()
@@ -100,6 +121,7 @@ class Batcher:
         elif self._cost(len(batch), sum(work.num_bytes for work in batch)) < QUICK:
             self._deliver(batch, self._forward([work.read for work in batch]), loop)
         else:
+            self._worker_is_done.clear()
             self._batches.put((batch, loop))
             if self._worker is None:
                 # A daemon: a second signal ends the process without waiting for a batch.
@@ -135,6 +157,7 @@ class Batcher:
         while (task := self._batches.get()) is not None:
             batch, loop = task
             ran = self._forward([work.read for work in batch])
+            self._worker_is_done.set()
             with suppress(RuntimeError):  # the loop is closed: the server was told to stop at once
                 loop.call_soon_threadsafe(self._deliver, batch, ran, loop)
 

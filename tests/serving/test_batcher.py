@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flambeau.errors import DataError, FlambeauError
+from flambeau.serving import batcher as batching
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.capacity import Capacity, measure
 from flambeau.serving.config import Limits
@@ -92,6 +93,49 @@ def test_answers_are_those_of_the_predictor(model, pictures):
         assert answer.prediction.label == prediction.label
         assert answer.prediction.confidence == pytest.approx(prediction.confidence, abs=1e-6)
         assert answer.row.argmax() == int(prediction.label)
+
+
+@pytest.mark.parametrize(("num_waiting", "turns"), [(0, 20), (1, 20), (9, 3)])
+def test_the_loop_naps_while_more_than_a_batch_waits(model, monkeypatch, num_waiting, turns):
+    """A batch of 0.4 s in the worker; the loop would turn every 10 ms."""
+    monkeypatch.setattr(batching, "NAP", 0.2)
+    turned = []
+
+    def slow():
+        time.sleep(0.4)
+        return {"image": np.zeros((1, 8, 8), np.uint8)}
+
+    async def main():
+        collector = batcher(model)
+        collector.capacity = Capacity((1, 4), (0.1, 0.4), 4)
+        running = collector.submit([slow], 1)
+        await asyncio.sleep(0)
+        waiting = collector.submit(blank_reads(num_waiting), 1) if num_waiting else []
+        while not running[0].done():
+            turned.append(time.monotonic())
+            await asyncio.sleep(0.01)
+            if num_waiting > 4:
+                waiting += collector.submit(blank_reads(1), 1)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+    assert (len(turned) <= turns) if num_waiting > 4 else (len(turned) >= turns)
+
+
+def test_a_nap_ends_with_the_batch(model, monkeypatch):
+    monkeypatch.setattr(batching, "NAP", 30.0)
+
+    async def main():
+        collector = batcher(model)
+        collector.capacity = Capacity((1, 4), (0.1, 0.4), 4)
+        futures = collector.submit(blank_reads(4), 1)
+        await asyncio.sleep(0)
+        futures += collector.submit(blank_reads(9), 1)
+        return await asyncio.gather(*futures)
+
+    begin = time.monotonic()
+    assert len(asyncio.run(main())) == 13
+    assert time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
