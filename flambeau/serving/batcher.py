@@ -163,7 +163,7 @@ class Batcher:
 
     def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
         self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
-        if self.capacity.cost(1) >= QUICK:  # below it the start has measured everything
+        if self.capacity.cost(1) >= QUICK or not self.capacity.is_settled:  # below it the start has mostly measured everything
             self.capacity = self.capacity.learned(len(batch), ran.model_seconds)
         self._pace += PACE_SHARE * ((time.monotonic() - self._begun) / len(batch) - self._pace)
         self._observe(ran)

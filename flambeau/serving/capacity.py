@@ -22,9 +22,9 @@ LONG = 0.08
 TRIES = 4
 """So often a size that comes up with real requests may run before it is given up."""
 REPEATS = 20
-PATIENCE = 0.02
+PATIENCE = 0.008
 """Seconds for each size: on a shared machine only the quickest of several runs says what it costs."""
-BUDGET = 0.15
+BUDGET = 0.06
 """Seconds for all sizes together, so that a heavy model is ready soon."""
 
 
@@ -44,6 +44,11 @@ class Capacity:
     def is_flat(self) -> bool:
         """Whether larger batches have been tried in vain."""
         return self.max_batch not in self.sizes[-BEYOND:]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no size is left to be tried."""
+        return self.is_flat or self.sizes[-1] == SIZES[-1]
 
     def cost(self, num_examples: int) -> float:
         """Seconds that a batch will take in the model."""

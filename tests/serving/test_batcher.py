@@ -82,6 +82,17 @@ def test_a_batch_that_takes_long_is_not_made_longer():
     assert Capacity((1, 2), (0.01, 0.2), 1).largest(40) == 4, "a single slow run at the start does not count as long"
 
 
+def test_sizes_of_a_quick_model_that_the_start_left_out_are_tried_too(model):
+    async def main():
+        collector = batcher(model)
+        collector.capacity = Capacity((1, 2), (1e-3, 1.5e-3), 2)
+        for _ in range(3):
+            await asyncio.gather(*collector.submit(blank_reads(64), 64))
+        return collector.capacity
+
+    assert asyncio.run(main()).sizes[-1] == 32
+
+
 def test_answers_are_those_of_the_predictor(model, pictures):
     async def main():
         collector = batcher(model)
