@@ -19,6 +19,7 @@ from flambeau.errors import Notice, RecipeError
 from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Planned, Remark, Show, Started, Trained
 from flambeau.features import FEATURES, Features, Head, features_of, is_fixed
+from flambeau.garbage import search_as_usual
 from flambeau.inputs.input import Preprocessor, tensor_names
 from flambeau.journal import Journal
 from flambeau.machine import available_threads
@@ -83,6 +84,7 @@ def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
     Raises:
         RecipeError: the layers do not fit together, or the network is too large; `path` addresses the node.
     """
+    search_as_usual()
     config = recipe.training
     if config.sampling == "balanced" and not data.target.balances:
         raise RecipeError("sampling-needs-classes", path=("training", "sampling"), task=data.target.judged_as)

@@ -41,7 +41,7 @@ ROWS = """
     choice
     config
     docstrings | messages | randomness | naming | machine
-    version
+    version | garbage
     __init__
 """
 RANK = {room.strip(): -row for row, rooms in enumerate(ROWS.strip().splitlines()) for room in rooms.split("|")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
 from importlib import import_module
@@ -13,6 +12,7 @@ import click
 
 from flambeau.cli.output import json_wanted, print_error, use_utf8
 from flambeau.errors import FlambeauError, Interrupted, UsageError
+from flambeau.garbage import search_rarely
 from flambeau.messages import text
 from flambeau.version import __version__
 
@@ -62,8 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy multiplies nothing large here, and the threads of its OpenBLAS take a tenth of a CPU second to start
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # what is imported stays: searching it for garbage again and again is a tenth of the time that a start takes
-    gc.set_threshold(50_000)
+    search_rarely()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
