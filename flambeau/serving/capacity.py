@@ -39,6 +39,8 @@ class Capacity:
     """The largest that pays, of those that were measured."""
     tries: tuple[float, ...] = ()
     """Seconds of the next larger size so far, on real requests; the first time plans the memory of its shape."""
+    lately: tuple[float, ...] = ()
+    """Seconds of the latest batches of `max_batch`."""
 
     @property
     def is_flat(self) -> bool:
@@ -71,17 +73,26 @@ class Capacity:
         return untried if untried <= LIGHT or self.max_batch == self.sizes[-1] else self.max_batch
 
     def learned(self, size: int, seconds: float) -> Capacity:
-        """The same, after a batch of `size` took so long."""
+        """The same, after a batch of `size` took so long.
+
+        A machine that others use as well is slower for a while, with all sizes: what a new size takes is put in relation to what
+        `max_batch` has taken lately.
+        """
         if size in self.sizes:
             place = self.sizes.index(size)
+            lately = (*self.lately[1 - TRIES :], seconds) if size == self.max_batch else self.lately
             if seconds >= self.seconds[place]:
-                return self
-            return _judged(self.sizes, (*self.seconds[:place], seconds, *self.seconds[place + 1 :]))
+                return replace(self, lately=lately)
+            known = _judged(self.sizes, (*self.seconds[:place], seconds, *self.seconds[place + 1 :]))
+            return replace(known, lately=lately if known.max_batch == self.max_batch else ())
         if size not in SIZES or size < self.sizes[-1]:
             return self
-        tries = (*self.tries, seconds)
+        slower = min(self.lately) / self.cost(self.max_batch) if self.lately else 1.0
+        tries = (*self.tries, seconds / slower)
         grown = _judged((*self.sizes, size), (*self.seconds, min(tries)))
-        return grown if grown.max_batch == size or len(tries) == TRIES else replace(self, tries=tries)
+        if grown.max_batch == size:
+            return replace(grown, lately=(seconds,))
+        return replace(grown, lately=self.lately) if len(tries) == TRIES else replace(self, tries=tries)
 
 
 def measure(run: Callable[[int], object], sizes: Sequence[int] = SIZES, clock: Callable[[], float] = time.perf_counter) -> Capacity:

@@ -72,6 +72,24 @@ def test_what_the_start_had_no_time_for_is_tried_when_so_many_wait():
     assert capacity.learned(16, 0.09).max_batch == 16, "a neighbour had kept the machine busy"
 
 
+@pytest.mark.parametrize("slower", [1.0, 2.0])
+def test_a_machine_that_has_become_slower_hides_no_gain(slower):
+    """Batches of four gain a fifth. While a neighbour works, one of them takes longer than it did before with two."""
+    capacity = Capacity((1, 2), (0.012, 0.02), 2)
+    for _ in range(5):
+        capacity = capacity.learned(2, 0.02 * slower)
+    for _ in range(4):
+        size = capacity.largest(40)
+        capacity = capacity.learned(size, {2: 0.02, 4: 0.033, 8: 0.066, 16: 0.132}[size] * slower)
+    assert capacity.sizes[:3] == (1, 2, 4) and capacity.max_batch == 4
+    assert capacity.cost(4) == pytest.approx(0.033)
+
+
+def test_a_machine_that_has_become_quicker_makes_no_gain():
+    capacity = Capacity((1, 2), (0.024, 0.048), 1).learned(1, 0.024).learned(1, 0.012)
+    assert capacity.learned(4, 0.048).max_batch == 1
+
+
 def test_a_batch_that_takes_long_is_not_made_longer():
     capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.05, 0.05, 0.2, 0.2, 0.2]).__next__)
     asked = []
