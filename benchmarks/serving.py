@@ -31,6 +31,8 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 OURS = "flambeau"
 SERVERS = {OURS: "", "fastapi": "serving_peers.py", "litserve": "serving_litserve.py", "mosec": "serving_mosec.py"}
+WARM_SECONDS = 2.0
+"""Load before what counts, for every server: first batches of a size plan their memory, and ours finds its size by them."""
 SINGLES = ("litserve", "mosec")
 """Those whose setting for one client is another than for many."""
 
@@ -144,6 +146,7 @@ def one_round(case: Case, python: Path, seconds: float, names: Sequence[str]) ->
     for name in names:
         with running(name, case, python) as server:
             ready = server.cpu()
+            server.ask(64, WARM_SECONDS, case.pictures)
             many = server.ask(64, seconds, case.pictures)
             memory = server.memory()
             one = server.ask(1, seconds, case.pictures)
