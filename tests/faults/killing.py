@@ -114,7 +114,8 @@ class Fit:
             "metrics": [{name: value for name, value in line.items() if name != "seconds"} for line in lines],
             "split": (run / "split.csv").read_text(encoding="utf-8"),
             "run": (record["status"], record["test"]),
-            "files": sorted(str(path.relative_to(run)) for path in run.rglob("*") if "checkpoints" not in path.parts),
+            # the run takes the cache in where the usual place refuses it
+            "files": sorted(str(path.relative_to(run)) for path in run.rglob("*") if not {"checkpoints", "cache"} & set(path.parts[len(run.parts) :])),
         }
 
 
