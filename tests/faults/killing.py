@@ -115,7 +115,9 @@ class Fit:
             "split": (run / "split.csv").read_text(encoding="utf-8"),
             "run": (record["status"], record["test"]),
             # the run takes the cache in where the usual place refuses it
-            "files": sorted(str(path.relative_to(run)) for path in run.rglob("*") if not {"checkpoints", "cache"} & set(path.parts[len(run.parts) :])),
+            "files": sorted(
+                str(path.relative_to(run)) for path in run.rglob("*") if not {"checkpoints", "cache"} & set(path.parts[len(run.parts) :])
+            ),
         }
 
 
