@@ -3,7 +3,7 @@
 python benchmarks/serving.py [--full] [--rounds N] [--models tiny resnet18] [--scratch FOLDER]
 
 The peers get an environment of their own, made on the first run, and each its own best setting: with batches of 16 for 64 clients, and
-without for one. Rounds are interleaved. Quick mode takes about two minutes once the models and the peers are there.
+without for one. Rounds are interleaved. Quick mode takes some minutes once the models and the peers are there.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A batch that will be quick runs inside the event loop, where no thread has to be woken up; any other runs in one worker
 thread, so that the loop goes on accepting, refusing and answering health checks meanwhile. While more than a batch waits,
 it does so in bursts: each time it wakes up beside a running model it finds the caches of the processor full of weights,
-and then a request costs five times as much.
+and then a request costs several times as much.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 QUICK = 0.005
 """Seconds for which a batch may hold up the event loop: as long as the interpreter lets another thread keep it waiting anyway."""
 NAP = 0.03
-"""Seconds for which the loop sleeps at most while a batch runs and more than another one waits; nobody is answered later for it."""
+"""Seconds for which the loop sleeps at most while a batch runs and more than another one waits. No example is answered later
+for it; a refusal or a health check may wait that long."""
 FIRST_RATE = 1e-7
 """Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
 PACE_SHARE = 0.1
