@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,40 @@ def test_serving_takes_the_chosen_runner_if_it_answers_as_proven(run: Path, capl
     served(run, target="onnx")
     assert artifact.load(folder, serving=True).runtime == ""
     assert not [record for record in caplog.records if record.name.startswith("flambeau")]
+
+
+@pytest.mark.parametrize(
+    ("target", "altered", "starts"), [("openvino", "model.onnx", True), ("onnx", "model.onnx", False), ("onnx", "weights.safetensors", True)]
+)
+def test_a_server_verifies_of_graph_and_weights_what_runs(run: Path, tmp_path: Path, target: str, altered: str, starts: bool) -> None:
+    fb.export(run, "openvino", show=fb.silent)
+    served(run, target=target)
+    folder = Path(shutil.copytree(run / "model.flambeau", tmp_path / "model.flambeau"))
+    with (folder / altered).open("ab") as file:
+        file.write(b"0")
+    if starts:
+        assert artifact.load(folder, serving=True).runtime.startswith("openvino ") == (target == "openvino")
+    else:
+        with pytest.raises(DataError, match=r"artifact-altered"):
+            artifact.load(folder, serving=True)
+    with pytest.raises(DataError, match="artifact-altered"):
+        artifact.load(folder)
+    (folder / altered).unlink()
+    with pytest.raises(DataError, match="artifact-incomplete"):
+        artifact.load(folder, serving=True)
+
+
+def test_a_server_imports_no_converter_of_foreign_models(run: Path) -> None:
+    fb.export(run, "openvino", show=fb.silent)
+    served(run, target="openvino")
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from flambeau import artifact
+        assert artifact.load(Path(sys.argv[1]), serving=True).runtime.startswith("openvino ")
+        assert "openvino.tools.ovc" not in sys.modules
+        import openvino.tools.ovc"""
+    subprocess.run([sys.executable, "-c", program, str(run / "model.flambeau")], check=True)
 
 
 @pytest.mark.parametrize("fault", ["not installed", "another answer", "unknown target"])
