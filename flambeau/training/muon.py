@@ -21,6 +21,9 @@ from flambeau.training.optimizer_state import load_optimizer
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen for a steep slope at 0. Source: Jordan et al., Muon, 2024."""
 LEAST_NORM = 1e-7
+LONG = 4
+"""From so many times as many columns as rows, the iterations are computed on rows x rows: a half to a third of the work, and in float32
+nothing is lost by it."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,33 @@ def orthogonal(matrix: Tensor, num_iterations: int) -> Tensor:
 
     In float32 on a CPU, in bfloat16 elsewhere.
     """
-    a, b, c = COEFFICIENTS
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     wide = wide if wide.device.type == "cpu" else wide.bfloat16()
     wide = wide / wide.norm().clamp(min=LEAST_NORM)
+    is_long = wide.shape[1] >= LONG * wide.shape[0] and wide.dtype != torch.bfloat16
+    made = _by_gram(wide, num_iterations) if is_long else _by_steps(wide, num_iterations)
+    return (made.T if matrix.shape[0] > matrix.shape[1] else made).to(matrix.dtype)
+
+
+def _by_steps(wide: Tensor, num_iterations: int) -> Tensor:
+    a, b, c = COEFFICIENTS
     for _ in range(num_iterations):
         gram = wide @ wide.T
         wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-    return (wide.T if matrix.shape[0] > matrix.shape[1] else wide).to(matrix.dtype)
+    return wide
+
+
+def _by_gram(wide: Tensor, num_iterations: int) -> Tensor:
+    """The same product of polynomials, all of them in the small matrix X X' (with which each of them commutes), and X multiplied once."""
+    a, b, c = COEFFICIENTS
+    gram, all_together = wide @ wide.T, None
+    for place in range(num_iterations):
+        one = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        one.diagonal().add_(a)
+        all_together = one if all_together is None else one @ all_together
+        if place + 1 < num_iterations:
+            gram = one @ gram @ one
+    return wide if all_together is None else all_together @ wide
 
 
 class MatrixMuon:

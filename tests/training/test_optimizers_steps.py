@@ -200,6 +200,17 @@ def test_the_iterations_of_muon_make_a_matrix_orthogonal(shape: tuple[int, int])
     assert along.diagonal().min() > 0.3 and along.diagonal().max() < 1.3
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (24, 72), (24, 216), (216, 24), (64, 576)])
+@pytest.mark.parametrize("num_iterations", [1, 5])
+def test_muon_puts_every_singular_value_through_the_quintic(shape: tuple[int, int], num_iterations: int) -> None:
+    generator = torch.Generator().manual_seed(4)
+    matrix = torch.randn(shape, generator=generator) * torch.logspace(0, -4, shape[1])  # of a bad condition
+    left, values, right = torch.linalg.svd(matrix.double() / matrix.norm(), full_matrices=False)
+    for _ in range(num_iterations):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    torch.testing.assert_close(orthogonal(matrix, num_iterations).double(), left * values @ right, rtol=0, atol=2e-5)
+
+
 @pytest.mark.parametrize("settings", [{"nesterov": False}, {"scaling": "match_rms_adamw"}, {"momentum": 0.5, "num_iterations": 3}], ids=str)
 def test_each_setting_of_muon_means_what_it_means_in_torch(settings: dict[str, Any]) -> None:
     torch.manual_seed(3)
