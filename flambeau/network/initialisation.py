@@ -21,7 +21,7 @@ class Initialise(Config):
     """How the weights of a network start, where a layer does not say it itself."""
 
     weights: InitialMethod = "default"
-    """default: torch's own; kaiming: for relu and its kin; xavier: for tanh and sigmoid; orthogonal: for deep ones without norms;
+    """default: torch's own; kaiming: for relu and its kin; xavier: for tanh and sigmoid; orthogonal: for deep ones without norms, and for Muon;
     normal: standard deviation 0.02."""
     zero_residual: bool = False
     """Each residual block starts as its shortcut alone: the last norm of its branch starts at 0, which helps deep networks to start."""
