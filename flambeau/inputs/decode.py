@@ -132,11 +132,11 @@ def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = 
 
     Args:
         need: for JPEG files: let the decoder reduce the picture by 2, 4 or 8 while it stays at least this large.
-        shape: a JPEG file that is stored with (height, width) in grey or (height, width, 3) in colour is given as an array.
+        shape: the bytes of a JPEG file that is stored with (height, width) in grey or (height, width, 3) in colour are given as an array.
     """
-    with _opened(value, max_pixels, shape) as image:
-        if isinstance(image, np.ndarray):
-            return Picture(image, *image.shape[:2])
+    if shape and isinstance(value, bytes) and (pixels := _plain(value, shape, max_pixels)) is not None:
+        return Picture(pixels, *shape[:2])
+    with _opened(value, max_pixels) as image:
         height, width, turn = _upright_size(image)
         if need is not None and not isinstance(value, Image.Image):
             least = need(height, width)
@@ -155,15 +155,20 @@ def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:
         DataError: the header cannot be read, or says that the picture is too large.
     """
     with _opened(value, max_pixels) as image:
-        assert isinstance(image, Image.Image)
         height, width, _ = _upright_size(image)
         return Header(height, width, image.mode in _GREY_MODES)
 
 
+def _plain(data: bytes, shape: tuple[int, ...], max_pixels: int) -> npt.NDArray[np.uint8] | None:
+    """A JPEG file that needs nothing but decoding -> its pixels. Past Pillow and all that keeps it safe, which takes longer than a small file."""
+    if len(data) > MAX_BYTES or prod(shape[:2]) > max_pixels or sniff(data[:PREFIX]) != "JPEG":
+        return None
+    return jpeg_pixels(data, shape)
+
+
 @contextmanager
-def _opened(value: object, max_pixels: int, shape: tuple[int, ...] | None = None) -> Iterator[Image.Image | npt.NDArray[np.uint8]]:
-    """`value` as a PIL image that may not be decoded yet; as an array where it has the `shape`. What Pillow raises inside the block leaves it
-    as a DataError."""
+def _opened(value: object, max_pixels: int) -> Iterator[Image.Image]:
+    """`value` as a PIL image that may not be decoded yet. What Pillow raises inside the block leaves it as a DataError."""
     where: str | None = None
     size = 0
     try:
@@ -173,15 +178,8 @@ def _opened(value: object, max_pixels: int, shape: tuple[int, ...] | None = None
             elif isinstance(value, np.ndarray):
                 yield _checked(Image.fromarray(as_pixels(value)), max_pixels)
             else:
-                with _stream(value) as (stream, where, size):
-                    name = _format(stream, where, size)
-                    if shape and name == "JPEG" and prod(shape[:2]) <= max_pixels:
-                        if (pixels := jpeg_pixels(stream.read(), shape)) is not None:
-                            yield pixels
-                            return
-                        stream.seek(0)
-                    with Image.open(stream, formats=[name]) as image:
-                        yield _checked(image, max_pixels)
+                with _stream(value) as (stream, where, size), Image.open(stream, formats=[_format(stream, where, size)]) as image:
+                    yield _checked(image, max_pixels)
     except DataError as error:
         raise DataError(error.code, where=error.where or where, **error.facts) from None
     except PILLOW_ERRORS as error:
