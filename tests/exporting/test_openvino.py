@@ -18,6 +18,7 @@ from flambeau import artifact, model
 from flambeau.demo import write_digits
 from flambeau.errors import CheckFailed, DataError, ExtraMissing, UsageError
 from flambeau.exporting.gate import demand_score, gate
+from flambeau.exporting.openvino import OpenVino
 from flambeau.runtimes import RECORD, compare, speedup
 
 pytest.importorskip("openvino")
@@ -93,6 +94,24 @@ def test_a_server_verifies_of_graph_and_weights_what_runs(run: Path, tmp_path: P
     (folder / altered).unlink()
     with pytest.raises(DataError, match="artifact-incomplete"):
         artifact.load(folder, serving=True)
+
+
+def test_inputs_are_shared_and_answers_kept(run: Path) -> None:
+    fb.export(run, "openvino", show=fb.silent)
+    runner = OpenVino().load(run / "model.flambeau" / "exports" / "model.xml", 1)
+    name, spec = next((name, one.spec) for name, one in artifact.load(run / "model.flambeau").predictor.inputs.items())
+    pictures = np.random.default_rng(0).integers(0, 256, (4, *map(int, spec.shape)), np.uint8)
+    first = runner({name: pictures})
+    kept, before = first.copy(), pictures.copy()
+    frozen = pictures.copy()
+    frozen.flags.writeable = False
+    spread = np.repeat(pictures, 2, axis=0)[::2]
+
+    assert not np.array_equal(runner({name: pictures[::-1]}), kept)
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(pictures, before)
+    for same in (frozen, spread, pictures):
+        np.testing.assert_array_equal(runner({name: same}), kept)
 
 
 def test_a_server_imports_no_converter_of_foreign_models(run: Path) -> None:
