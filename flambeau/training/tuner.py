@@ -249,9 +249,10 @@ class _Track:
 
     @property
     def _is_spent(self) -> bool:
-        """Whether the share of the training that the trial may cost is gone."""
+        """Whether the share of the training that the trial may cost would be gone with one more step of each of two."""
         quickest = min(one.best for one in self._candidates)
-        return time.perf_counter() - self._started > SHARE * quickest * self._parts * self._batches.num_steps * self._open.epochs
+        spent = time.perf_counter() - self._started + 2 * quickest
+        return spent > SHARE * quickest * self._parts * self._batches.num_steps * self._open.epochs
 
     def _candidate(self, settings: Mapping[str, Any]) -> Candidate:
         one = Candidate(settings, self._losses(settings), self._device)
