@@ -8,8 +8,8 @@
 5. Palettes become RGB; 1-bit becomes 0 and 255; YCCK becomes CMYK, and CMYK becomes RGB by R = (255 - C) (255 - K) / 255.
    Colour profiles are not applied.
 
-Only the formats of `sniff.FORMATS` are opened, and each only by its own decoder, chosen by the first bytes. A JPEG file that needs nothing more
-than decoding goes past Pillow (`jpeg.py`), which makes no difference but in time.
+Only the formats of `sniff.FORMATS` are opened, and each only by its own decoder, chosen by the first bytes. The bytes of a
+JPEG file that needs nothing more than decoding go past Pillow (`jpeg.py`), which makes no difference but in time.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen for a steep slope at 0. Source: Jordan et al., Muon, 2024."""
 LEAST_NORM = 1e-7
 LONG = 4
-"""From so many times as many columns as rows, the iterations are computed on rows x rows: a half to a third of the work, and in float32
-nothing is lost by it."""
+"""From so many times as many columns as rows, the iterations are computed on rows x rows: half of the operations, a third at nine times as
+many. In float32 only; with fewer digits it was not tried."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,22 @@ def _by_steps(wide: Tensor, num_iterations: int) -> Tensor:
 
 
 def _by_gram(wide: Tensor, num_iterations: int) -> Tensor:
-    """The same product of polynomials, all of them in the small matrix X X' (with which each of them commutes), and X multiplied once."""
+    """The same with X X' alone, in which every factor is a polynomial, so that all commute; X itself is multiplied once."""
+    gram = wide @ wide.T
+    factor = product = _factor(gram)
+    for _ in range(num_iterations - 1):
+        gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
+    return product @ wide
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """G -> a + b G + c G^2, what an iteration multiplies X by."""
     a, b, c = COEFFICIENTS
-    gram, all_together = wide @ wide.T, None
-    for place in range(num_iterations):
-        one = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        one.diagonal().add_(a)
-        all_together = one if all_together is None else one @ all_together
-        if place + 1 < num_iterations:
-            gram = one @ gram @ one
-    return wide if all_together is None else all_together @ wide
+    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor
 
 
 class MatrixMuon:

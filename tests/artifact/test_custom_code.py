@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import cli
+from flambeau import artifact, cli
 from flambeau.errors import CheckFailed, FlambeauError, Notice, RecipeError
 
 CODE = '''
@@ -173,6 +173,17 @@ def test_weights_of_another_network(thinker: tuple[Path, list[object]], tmp_path
     with pytest.raises(FlambeauError) as caught:
         fb.load(folder, allow_code=True)
     assert caught.value.code == "golden-differs"
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_altered_weights_are_found_before_they_are_read(thinker: tuple[Path, list[object]], tmp_path: Path, is_served: bool) -> None:
+    folder = Path(shutil.copytree(thinker[0] / "model.flambeau", tmp_path / "copy.flambeau"))
+    assert artifact.load(folder, allow_code=True, serving=is_served).runtime == ""
+    with (folder / "weights.safetensors").open("ab") as file:
+        file.write(b"0")
+    with pytest.raises(FlambeauError) as caught:
+        artifact.load(folder, allow_code=True, serving=is_served)
+    assert caught.value.code == "artifact-altered"
 
 
 def test_a_layer_list_that_no_graph_can_hold_is_not_swallowed(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

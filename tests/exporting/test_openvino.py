@@ -124,7 +124,7 @@ def test_a_server_imports_no_converter_of_foreign_models(run: Path) -> None:
         assert artifact.load(Path(sys.argv[1]), serving=True).runtime.startswith("openvino ")
         assert "openvino.tools.ovc" not in sys.modules
         import openvino.tools.ovc"""
-    subprocess.run([sys.executable, "-c", program, str(run / "model.flambeau")], check=True)
+    assert subprocess.run([sys.executable, "-c", program, str(run / "model.flambeau")]).returncode == 0
 
 
 @pytest.mark.parametrize("fault", ["not installed", "another answer", "unknown target"])
