@@ -122,7 +122,7 @@ def test_a_server_imports_no_converter_of_foreign_models(run: Path) -> None:
         from pathlib import Path
         from flambeau import artifact
         assert artifact.load(Path(sys.argv[1]), serving=True).runtime.startswith("openvino ")
-        assert "openvino.tools.ovc" not in sys.modules
+        assert not [name for name in sys.modules if name.startswith("openvino.tools.ovc")]
         import openvino.tools.ovc"""
     assert subprocess.run([sys.executable, "-c", program, str(run / "model.flambeau")]).returncode == 0
 
