@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 SIZES = (1, 2, 4, 8, 16, 32)
-GAIN = 1.05
-"""A batch twice as large must bring at least this much more throughput; below it only the wait grows."""
+GAIN = 1.02
+"""A larger batch must bring at least this much more throughput than the best smaller one: what less would bring, a measurement cannot tell."""
 BEYOND = 2
 """So many doublings without a gain end the search."""
 LIGHT = 8
 """Up to this size the memory of a batch is no matter."""
-LONG = 0.08
+LONG = 0.1
 """Seconds of half a batch from which on it is not tried: what a call costs by itself is nothing beside it, memory and wait are not."""
 TRIES = 4
 """So often a size that comes up with real requests may run before it is given up."""

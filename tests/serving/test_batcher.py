@@ -91,11 +91,11 @@ def test_a_machine_that_has_become_quicker_makes_no_gain():
 
 
 def test_a_batch_that_takes_long_is_not_made_longer():
-    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.05, 0.05, 0.2, 0.2, 0.2]).__next__)
+    capacity = measure(lambda size: None, clock=iter([0.0, 0.0, 0.06, 0.06, 0.2, 0.2, 0.2]).__next__)
     asked = []
     for _ in range(10):
         asked.append(capacity.largest(40))
-        capacity = capacity.learned(asked[-1], 0.05 if asked[-1] <= 2 else 0.085)
+        capacity = capacity.learned(asked[-1], 0.06 if asked[-1] <= 2 else 0.105)
     assert asked[:4] == [2, 4, 4, 4] and capacity.max_batch == 4
     assert Capacity((1, 2), (0.01, 0.2), 1).largest(40) == 4, "a single slow run at the start does not count as long"
 
