@@ -33,6 +33,8 @@ def blank_reads(count):
         (lambda size: 1.0, 32),  # a launch costs, examples are free
         (lambda size: size * 1.0, 1),  # nothing gained by company
         (lambda size: 1.0 if size <= 4 else size / 4, 4),  # flattens at four
+        (lambda size: size**0.957, 32),  # 3 % more with each doubling
+        (lambda size: size**0.993, 1),  # half a percent more with each: it may as well be chance
     ],
 )
 def test_capacity_is_where_throughput_flattens(cost, largest):
@@ -97,6 +99,7 @@ def test_a_batch_that_takes_long_is_not_made_longer():
         asked.append(capacity.largest(40))
         capacity = capacity.learned(asked[-1], 0.06 if asked[-1] <= 2 else 0.105)
     assert asked[:4] == [2, 4, 4, 4] and capacity.max_batch == 4
+    assert Capacity((1, 2, 4, 8), (0.014, 0.025, 0.048, 0.09), 8).largest(40) == 16, "eight take less than what counts as long"
     assert Capacity((1, 2), (0.01, 0.2), 1).largest(40) == 4, "a single slow run at the start does not count as long"
 
 
