@@ -18,7 +18,8 @@ from flambeau.errors import Notice, RecipeError
 from flambeau.training.averaging import Average, EpochAverage, Mean
 from flambeau.training.config import TrainingConfig
 from flambeau.training.health import diagnose
-from flambeau.training.objective import GivesLogits, Objective, learning_mode, uses_channels_last
+from flambeau.training.layout import uses_channels_last
+from flambeau.training.objective import GivesLogits, Objective, learning_mode
 from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_state import load_optimizer
 from flambeau.training.parameters import Group, Paces, layers, parameter_groups, trainable

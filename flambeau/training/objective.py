@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from flambeau import randomness
 from flambeau.errors import DeviceError, Notice
 from flambeau.training.config import TrainingConfig
+from flambeau.training.layout import ends, kept_behind, uses_channels_last
 from flambeau.training.parameters import trainable
 from flambeau.types import Batch
 
@@ -44,6 +45,7 @@ class Objective:
         self._notify = notify
         self._parameters = trainable(network)
         self._channels_last = uses_channels_last(config)
+        self._ends = ends(network) if self._channels_last and not config.compile else []
         plain = cast(GivesLogits, network).logits
         self._logits = cast(Callable[[Mapping[str, Tensor]], Tensor], torch.compile(plain)) if config.compile else plain
 
@@ -89,7 +91,8 @@ class Objective:
         kept: list[Tensor] = []
         for place, piece in enumerate(pieces):
             _seed(self._device, randomness.seed(self._config.seed, step, place))
-            logits = self.logits(piece.inputs)
+            with kept_behind(self._ends):
+                logits = self.logits(piece.inputs)
             each = self._loss(logits, piece.targets)
             loss = (each if piece.weights is None else each * piece.weights).sum() / total
             loss.backward()
@@ -130,11 +133,6 @@ class Objective:
         before, self.parts = ceil(num_examples / self.parts), self.parts * 2
         facts = {"device": str(self._device), "batch": before, "part": ceil(num_examples / self.parts), "parts": self.parts}
         self._notify(Notice("out-of-memory", facts))
-
-
-def uses_channels_last(config: TrainingConfig) -> bool:
-    """Whether images and kernels are to lie as channels_last. torch's L-BFGS views its gradients as flat, which such kernels are not."""
-    return config.memory_format == "channels_last" and not config.optimizer.full_batch
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
