@@ -18,6 +18,7 @@ from flambeau.training.objective import Objective
 ENDS = {
     "flatten": [nn.Flatten(), nn.Linear(6 * 8 * 8, 10)],
     "mean": [MeanOver((2, 3)), nn.Linear(6, 10)],
+    "times": [nn.Flatten(2), nn.Flatten(), nn.Linear(6 * 8 * 8, 10)],
     "adaptive": [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10)],
 }
 
