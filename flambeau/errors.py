@@ -62,6 +62,13 @@ class FlambeauError(Exception):
         """The error as a plain object: code, message, where, fix."""
         return {"code": self.code, "message": self.what, "where": self.where, "fix": self.fix or None}
 
+    def alone(self) -> FlambeauError:
+        """The same without its traceback and the errors before it: their frames hold what a server has long answered, and this error too,
+        a ring of references that would wait for the garbage collector.
+        """
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
+
 
 class CheckFailed(FlambeauError):
     """Something was proven wrong: an export, a score."""

@@ -1,4 +1,4 @@
-"""Garbage is searched for rarely while the command line starts, and as usual once work begins."""
+"""Garbage is searched for rarely while the command line starts or requests are answered, and as usual in a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import cli
-from flambeau.garbage import AT_START, search_as_usual, search_rarely
+from flambeau.garbage import RARE, search_as_usual, search_rarely
 from flambeau.types import Epoch
 
 USUAL = gc.get_threshold()
@@ -27,7 +27,7 @@ def test_a_command_starts_with_rare_searches(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cli, "run", lambda arguments: seen.append(gc.get_threshold()[0]) or 0)
     with pytest.raises(SystemExit):
         cli.main(["doctor"])
-    assert seen == [AT_START] and 10 * USUAL[0] < AT_START
+    assert seen == [RARE] and 10 * USUAL[0] < RARE
 
 
 def test_a_training_searches_as_usual(few_digits: Path, tmp_path: Path) -> None:
@@ -51,12 +51,20 @@ def test_a_threshold_of_somebody_else_stays() -> None:
     assert gc.get_threshold() == USUAL
 
 
-def test_requests_are_answered_with_the_usual_searches(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threshold", [0, 2 * RARE])
+def test_who_searches_more_rarely_goes_on_so(threshold: int) -> None:
+    gc.set_threshold(threshold)
+    search_rarely()
+    assert gc.get_threshold()[0] == threshold
+
+
+def test_requests_are_answered_with_rare_searches(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau.serving.server import Server
 
     seen = []
     monkeypatch.setattr(Server, "run", lambda self, sockets: seen.append(gc.get_threshold()))
     model = fb.fit(few_digits, run=tmp_path / "run", epochs=1, network=["flatten"], show=fb.silent)
-    search_rarely()
+    gc.set_threshold(*USUAL)
     fb.serve(model.path, port=0)
-    assert seen == [USUAL]
+    assert [threshold[0] for threshold in seen] == [RARE]
+    assert gc.get_threshold() == USUAL

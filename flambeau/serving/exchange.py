@@ -38,7 +38,8 @@ class Request:
 
     def __post_init__(self) -> None:
         self.headers = dict(self.scope["headers"])
-        self.express = self.scope.get("extensions", {}).get(EXTENSION, {}).get("request")
+        # taken out of the scope, to which it leads back: a request that is part of a ring stays until garbage is searched for
+        self.express = self.scope.get("extensions", {}).pop(EXTENSION, {}).get("request")
 
     def header(self, name: bytes) -> bytes:
         """The value of a header (its name in lower case), b"" where there is none."""

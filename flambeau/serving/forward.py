@@ -108,7 +108,7 @@ def _try(read: Read) -> tuple[Encoded | FlambeauError, float]:
     try:
         encoded: Encoded | FlambeauError = read()
     except FlambeauError as error:
-        encoded = error
+        encoded = error.alone()
     except Exception:  # a decoder's bug on hostile bytes must not take the others of the batch with it
         log.exception("an example could not be read")
         encoded = FlambeauError("server-bug")

@@ -21,7 +21,7 @@ from types import FrameType
 import uvicorn
 
 from flambeau.errors import DeviceError, UsageError
-from flambeau.garbage import search_as_usual
+from flambeau.garbage import search_rarely
 from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.serving.app import App, create_app
 from flambeau.serving.config import Limits
@@ -63,13 +63,15 @@ def serve(load: Callable[[], ServedModel], host: str, port: int, limits: Limits,
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """What is there by now stays for as long as requests are answered: no search for garbage walks over it again."""
-    search_as_usual()
+    """What is there by now stays for as long as requests are answered: no search for garbage walks over it again, and there are few."""
+    before = gc.get_threshold()
+    search_rarely()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 class Server(uvicorn.Server):

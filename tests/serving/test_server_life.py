@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -18,12 +19,14 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 import flambeau.serving
-from flambeau.errors import DeviceError, UsageError
+from flambeau.errors import DeviceError, FlambeauError, UsageError
 from flambeau.serving.app import create_app
 from flambeau.serving.config import Limits
+from flambeau.serving.express import Express
 from flambeau.serving.protocol import Protocol, ServerConfig
 from flambeau.serving.server import bind, serve
 
@@ -357,6 +360,39 @@ def test_a_client_that_runs_ahead_is_closed(address):
         while time.perf_counter() - begin < 10:
             connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n" * 100)
             time.sleep(0.005)
+
+
+@pytest.mark.parametrize("asked", ["a picture", "no picture", "no pictures", "no path"])
+def test_an_answered_request_leaves_nothing_to_the_garbage_collector(address, pictures, asked):
+    """Rings of references would fill the memory between its searches, and push what the next request needs out of the caches."""
+    content = {"no picture": b"hello", "no pictures": b'{"inputs": [{"image": "AAAA"}]}'}.get(asked, pictures[0])
+    media = "application/json" if asked == "no pictures" else "image/png"
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\ncontent-length: {len(content)}\r\n\r\n".encode()
+    request = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n" if asked == "no path" else head + content
+    where = urlsplit(address)
+    with socket.create_connection((where.hostname, where.port)) as connection:
+        answer_to(connection, request)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                answer_to(connection, request)
+            kinds = map(type, gc.get_objects())
+            left = [kind.__name__ for kind in kinds if issubclass(kind, (Express, RequestResponseCycle, FlambeauError))]
+        finally:
+            gc.enable()
+    assert len(left) <= 3, left  # the connection keeps its latest cycle
+
+
+def answer_to(connection: socket.socket, request: bytes) -> bytes:
+    """Send one request and read its answer."""
+    connection.sendall(request)
+    data = b""
+    while b"\r\n\r\n" not in data and (piece := connection.recv(65536)):
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    return head + (body if len(body) == length else body + connection.recv(length - len(body), socket.MSG_WAITALL))
 
 
 def test_garbage_behind_a_request_is_not_taken_for_its_answer(address):
