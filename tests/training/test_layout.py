@@ -64,3 +64,14 @@ def test_nothing_stays_on_the_network(digits: Any) -> None:
     network = Pictures(ENDS["mean"])
     gradients(network, next(digits(slice(0, 40), 40).epoch(1)), memory_format="channels_last")
     assert not list(chain.from_iterable(module._forward_pre_hooks for module in network.modules()))
+
+
+@pytest.mark.parametrize(("compiled", "hooks"), [(False, 1), (True, 0)])
+def test_a_compiled_network_is_left_alone(digits: Any, monkeypatch: pytest.MonkeyPatch, compiled: bool, hooks: int) -> None:
+    """It orders its memory itself, and would be compiled anew for what is hung on its modules."""
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    network = Pictures(ENDS["flatten"])
+    end, seen = network.body[2], []
+    network.body[0].register_forward_hook(lambda *_: seen.append(len(end._forward_pre_hooks)))
+    gradients(network, next(digits(slice(0, 40), 40).epoch(1)), memory_format="channels_last", compile=compiled)
+    assert seen == [hooks]
