@@ -23,26 +23,20 @@ class FormFiles:
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"") if len(content_type) <= MAX_CONTENT_TYPE else b""
         if not boundary:
             raise UsageError("form-invalid")
-        self._max_items = max_items
-        self._files: list[bytes] = []
-        self._pieces: list[bytes] = []
-        self._header_name = b""
-        self._header_value = b""
-        self._disposition = b""
-        self._is_complete = False
+        self._parts = _Parts(max_items)
         try:
             self._parser = MultipartParser(
                 boundary,
                 {
-                    "on_part_begin": self._part_begin,
-                    "on_header_begin": self._header_begin,
-                    "on_header_field": self._header_field,
-                    "on_header_value": self._header_piece,
-                    "on_header_end": self._header_end,
-                    "on_headers_finished": self._headers_finished,
-                    "on_part_data": self._part_data,
-                    "on_part_end": self._part_end,
-                    "on_end": self._end,
+                    "on_part_begin": self._parts.begin,
+                    "on_header_begin": self._parts.header_begin,
+                    "on_header_field": self._parts.header_field,
+                    "on_header_value": self._parts.header_value,
+                    "on_header_end": self._parts.header_end,
+                    "on_headers_finished": self._parts.headers_finished,
+                    "on_part_data": self._parts.data,
+                    "on_part_end": self._parts.end,
+                    "on_end": self._parts.complete,
                 },
             )
         except FormParserError:
@@ -65,39 +59,52 @@ class FormFiles:
         Raises:
             UsageError: the form has no end, or nothing in it.
         """
-        if not self._is_complete or not self._files:
+        if not self._parts.is_complete or not self._parts.files:
             raise UsageError("form-invalid")
-        return self._files
+        return self._parts.files
 
-    def _part_begin(self) -> None:
-        if len(self._files) >= self._max_items:
+
+class _Parts:
+    """What the parser tells. It does not know the parser, which knows it: a ring would hold the files until garbage is searched for."""
+
+    def __init__(self, max_items: int) -> None:
+        self.files: list[bytes] = []
+        self.is_complete = False
+        self._max_items = max_items
+        self._pieces: list[bytes] = []
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+
+    def begin(self) -> None:
+        if len(self.files) >= self._max_items:
             raise UsageError("items-too-many", limit=self._max_items)
         self._pieces = []
         self._disposition = b""
 
-    def _header_begin(self) -> None:
+    def header_begin(self) -> None:
         self._header_name = self._header_value = b""
 
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
+    def header_field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
 
-    def _header_piece(self, data: bytes, start: int, end: int) -> None:
+    def header_value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
 
-    def _header_end(self) -> None:
+    def header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":
             self._disposition = self._header_value
 
-    def _headers_finished(self) -> None:
+    def headers_finished(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"name", b"")
         if name != FIELD:
             raise UsageError("request-field-unknown", field=name.decode("utf-8", "replace")[:80], fields=FIELD.decode(), guess="")
 
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
+    def data(self, data: bytes, start: int, end: int) -> None:
         self._pieces.append(data[start:end])
 
-    def _part_end(self) -> None:
-        self._files.append(b"".join(self._pieces))
+    def end(self) -> None:
+        self.files.append(b"".join(self._pieces))
 
-    def _end(self) -> None:
-        self._is_complete = True
+    def complete(self) -> None:
+        self.is_complete = True
