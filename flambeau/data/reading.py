@@ -62,8 +62,24 @@ def content_hash(value: object) -> bytes:
     return hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).digest()
 
 
-def examine(value: object, chosen: Input, known: Callable[[bytes], Reading | None]) -> Reading:
-    """One raw value -> its array and facts; `known` may have them already, by the hash of the content.
+def examine_all(values: Sequence[object], chosen: Input, known: Callable[[bytes], Reading | None]) -> list[Reading]:
+    """Raw values -> their arrays and facts, in order; `known` may have them already, by the hash of the content.
+
+    Arrays that need no decoding are read together, and all that is new is marked together.
+    """
+    arrays = chosen.read_together(values)
+    if arrays is None:
+        found = [_examine(value, chosen, known) for value in values]
+    else:
+        _check_kind(arrays[0], chosen)
+        found = [(Reading(array, content_hash(value), (0, 0, 0), None), True) for array, value in zip(arrays, values, strict=True)]
+    new = [reading.array for reading, is_new in found if is_new and reading.array is not None]
+    marks = iter(chosen.marks(new) if new else [])
+    return [_marked(reading, *next(marks)) if is_new else reading for reading, is_new in found]
+
+
+def _examine(value: object, chosen: Input, known: Callable[[bytes], Reading | None]) -> tuple[Reading, bool]:
+    """One raw value -> its array and facts, and whether its marks are still to be made.
 
     A file is opened once: what is hashed is what is decoded, whatever happens to the file meanwhile.
     """
@@ -75,25 +91,18 @@ def examine(value: object, chosen: Input, known: Callable[[bytes], Reading | Non
         digest = content_hash(value)
         before = known(digest)
         if before is not None:
-            return replace(before, stamp=stamp)
+            return replace(before, stamp=stamp), False
         array = chosen.read(value)
     except _UnopenedError as error:
-        return Reading(None, b"", error.stamp, (error.code, error.facts))
+        return Reading(None, b"", error.stamp, (error.code, error.facts)), False
     except DataError as error:
-        return Reading(None, digest, stamp, (error.code, {name: _plain(fact) for name, fact in error.facts.items()}))
+        return Reading(None, digest, stamp, (error.code, {name: _plain(fact) for name, fact in error.facts.items()})), False
     _check_kind(array, chosen)
-    return Reading(array, digest, stamp, None, chosen.is_blank(array), chosen.fingerprint(array))
+    return Reading(array, digest, stamp, None), True
 
 
-def examine_all(values: Sequence[object], chosen: Input, known: Callable[[bytes], Reading | None]) -> list[Reading]:
-    """As `examine`, of several values; arrays that need no decoding are read together."""
-    arrays = chosen.read_together(values)
-    if arrays is None:
-        return [examine(value, chosen, known) for value in values]
-    _check_kind(arrays[0], chosen)
-    digests = map(content_hash, values)
-    marks = chosen.marks(list(arrays))
-    return [Reading(array, digest, (0, 0, 0), None, *mark) for array, digest, mark in zip(arrays, digests, marks, strict=True)]
+def _marked(reading: Reading, blank: bool, fingerprint: int | None) -> Reading:
+    return replace(reading, blank=blank, fingerprint=fingerprint)
 
 
 class _UnopenedError(Exception):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from flambeau.data import cache as cache_module
 from flambeau.data import reading, store
-from flambeau.data.cache import Cache, encode
+from flambeau.data.cache import Cache, _portions, encode
 from flambeau.data.config import DataConfig
 from flambeau.data.examples import Source
 from flambeau.data.source import open_source
@@ -374,3 +374,12 @@ def test_pictures_in_memory_are_told_apart() -> None:
     assert reading.content_hash(ones[0]) == reading.content_hash(ones[1]) != reading.content_hash(ones[2])
     assert reading.content_hash(b"a") == hashlib.sha256(b"a").digest()
     assert len({reading.content_hash(value) for value in ("1", 1, 1.0, b"1", None, np.uint8(1))}) == 6
+
+
+@pytest.mark.parametrize(("row_bytes", "sizes"), [(100, [16, 16, 1, 7]), (2**19, [4] * 8 + [1, 4, 3]), (2**30, [1] * 40)])
+def test_files_are_read_some_at_a_time_but_large_ones_alone(row_bytes: int, sizes: list[int]) -> None:
+    """What waits to be written is bounded; a file that is known already stands alone."""
+    matches = [3 if row == 32 else None for row in range(40)]
+    portions = list(_portions([Path("a.png")] * 40, matches, row_bytes))
+    assert [portion.stop - portion.start for portion in portions] == sizes
+    assert [row for portion in portions for row in range(portion.start, portion.stop)] == list(range(40))
