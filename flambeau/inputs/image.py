@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -39,6 +40,14 @@ def _square(value: object) -> object:
     if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in pair):
         raise problem("size-form", largest=str(LARGEST_SIDE))
     return pair
+
+
+@lru_cache(16)
+def _reading(
+    size: tuple[int, int], resize: Resize, interpolation: Interpolation, channels: Literal[1, 3], decode: Decode, max_pixels: int
+) -> Reading:
+    """Made once, as it is asked for with every picture."""
+    return Reading(size=size, resize=resize, interpolation=interpolation, channels=channels, decode=decode, max_pixels=max_pixels)
 
 
 def _open_word(value: object) -> object:
@@ -130,14 +139,7 @@ class ImageInput(Input):
     def reading(self) -> Reading:
         """The part that turns a raw value into an array."""
         assert self.size is not None and self.resize is not None and self.channels is not None, "only a resolved input can read"
-        return Reading(
-            size=self.size,
-            resize=self.resize,
-            interpolation=self.interpolation,
-            channels=self.channels,
-            decode=self.decode,
-            max_pixels=self.max_pixels,
-        )
+        return _reading(self.size, self.resize, self.interpolation, self.channels, self.decode, self.max_pixels)
 
     def read(self, value: object) -> Array:
         """A path, bytes, an array or a PIL image -> (channels, height, width) uint8."""
