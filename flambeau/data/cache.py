@@ -38,7 +38,7 @@ TOGETHER = 256
 FILES = 16
 """Other values that are read by one call: handing over each by itself takes a tenth of the time that a photo takes."""
 CALL_BYTES = 2**21
-"""What the arrays of one call take at most, if there are several."""
+"""What the arrays of one call take at most, if there are several. What becomes of a file without a fixed size is not known: it is read alone."""
 
 Progress = Callable[[int, int], None]
 """Takes how many examples are done, and how many there are."""
@@ -95,8 +95,8 @@ def encode(source: Source, inputs: Mapping[str, Input], folder: Path, progress: 
 
 
 def _row_bytes(spec: TensorSpec) -> int:
-    """Of one array, an axis without a fixed size counted as 1."""
-    return int(np.prod([size or 1 for size in spec.shape])) * np.dtype(spec.dtype).itemsize
+    """Of one array that has a fixed size."""
+    return int(np.prod([size or 0 for size in spec.shape])) * np.dtype(spec.dtype).itemsize
 
 
 def _shifted(progress: Progress, before: int, total: int, done: int) -> None:
@@ -185,7 +185,7 @@ def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: I
     waiting: deque[Future[list[Reading]] | list[Reading]] = deque()
     with ThreadPoolExecutor(threads, "reading") as pool:
         try:
-            for some in _portions(values, matches, _row_bytes(chosen.spec)):
+            for some in _portions(values, matches, chosen.spec):
                 row = matches[some.start]
                 waiting.append(pool.submit(examine_all, values[some], chosen, known.by_hash) if row is None else [known.reading(row)])
                 if len(waiting) > 4 * threads:
@@ -196,21 +196,25 @@ def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: I
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _portions(values: Sequence[object], matches: Sequence[int | None], row_bytes: int) -> Iterator[slice]:
-    """What is read by one call: TOGETHER arrays that are in memory, or FILES of anything else; only what is new, and small, goes together."""
+def _portions(values: Sequence[object], matches: Sequence[int | None], spec: TensorSpec) -> Iterator[slice]:
+    """What is read by one call: some values of one kind that are new, or one that is known."""
     low = 0
     while low < len(values):
-        is_array = isinstance(values[low], np.ndarray)
-        most = TOGETHER if is_array else max(1, min(FILES, CALL_BYTES // row_bytes))
         high = low + 1
-        while (
-            high < min(low + most, len(values))
-            and isinstance(values[high], np.ndarray) == is_array
-            and all(matches[row] is None for row in (low, high))
-        ):
+        end = min(low + _most(values[low], spec), len(values))
+        while high < end and type(values[high]) is type(values[low]) and all(matches[row] is None for row in (low, high)):
             high += 1
         yield slice(low, high)
         low = high
+
+
+def _most(value: object, spec: TensorSpec) -> int:
+    """How many values of this kind are read by one call."""
+    if isinstance(value, np.ndarray):
+        return TOGETHER
+    if None in spec.shape:
+        return 1 if isinstance(value, Path) else FILES
+    return max(1, min(FILES, CALL_BYTES // (_row_bytes(spec) or 1)))
 
 
 def _result(some: Future[list[Reading]] | list[Reading]) -> list[Reading]:

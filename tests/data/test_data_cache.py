@@ -24,6 +24,7 @@ from flambeau.data.config import DataConfig
 from flambeau.data.examples import Source
 from flambeau.data.source import open_source
 from flambeau.errors import DeviceError
+from flambeau.types import TensorSpec
 
 Write = Callable[..., list[Path]]
 
@@ -376,10 +377,19 @@ def test_pictures_in_memory_are_told_apart() -> None:
     assert len({reading.content_hash(value) for value in ("1", 1, 1.0, b"1", None, np.uint8(1))}) == 6
 
 
-@pytest.mark.parametrize(("row_bytes", "sizes"), [(100, [16, 16, 1, 7]), (2**19, [4] * 8 + [1, 4, 3]), (2**30, [1] * 40)])
-def test_files_are_read_some_at_a_time_but_large_ones_alone(row_bytes: int, sizes: list[int]) -> None:
-    """What waits to be written is bounded; a file that is known already stands alone."""
+@pytest.mark.parametrize(
+    ("value", "shape", "sizes"),
+    [
+        (Path("a.png"), (3, 8, 8), [16, 16, 1, 7]),
+        (Path("a.png"), (1, 512, 1024), [4] * 8 + [1, 4, 3]),
+        (Path("a.png"), (3, 4096, 4096), [1] * 40),
+        (Path("a.npy"), (None, 2), [1] * 40),
+        ("a text", (None,), [16, 16, 1, 7]),
+    ],
+)
+def test_values_are_read_some_at_a_time_but_large_ones_alone(value: object, shape: tuple[int | None, ...], sizes: list[int]) -> None:
+    """What waits to be written is bounded; a value that is known already stands alone."""
     matches = [3 if row == 32 else None for row in range(40)]
-    portions = list(_portions([Path("a.png")] * 40, matches, row_bytes))
+    portions = list(_portions([value] * 40, matches, TensorSpec(("axis",) * len(shape), shape, "uint8")))
     assert [portion.stop - portion.start for portion in portions] == sizes
     assert [row for portion in portions for row in range(portion.start, portion.stop)] == list(range(40))
