@@ -133,7 +133,7 @@ class App:
                 raise UsageError("method-unknown", method=request.scope["method"][:20], allow=", ".join(methods))
             return await handler(request)
         except FlambeauError as error:
-            return _refusal(error.with_traceback(None))  # its frames hold it as well
+            return _refusal(error.alone())
         except asyncio.CancelledError:  # the server's time to drain is over
             return _refusal(FlambeauError("server-draining", seconds_to_wait=1))
         except ClientLeft:
