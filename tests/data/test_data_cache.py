@@ -22,6 +22,7 @@ from flambeau.data import reading, store
 from flambeau.data.cache import Cache, _portions, encode
 from flambeau.data.config import DataConfig
 from flambeau.data.examples import Source
+from flambeau.data.reading import examine_all
 from flambeau.data.source import open_source
 from flambeau.errors import DeviceError
 from flambeau.types import TensorSpec
@@ -297,6 +298,7 @@ sys.path.insert(0, sys.argv[2])
 from conftest import Pixels
 from flambeau.data.cache import encode
 from flambeau.data.config import DataConfig
+from flambeau.data.reading import examine_all
 from flambeau.data.source import open_source
 source = open_source(DataConfig(folder=Path(sys.argv[1])))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -393,3 +395,18 @@ def test_values_are_read_some_at_a_time_but_large_ones_alone(value: object, shap
     portions = list(_portions([value] * 40, matches, TensorSpec(("axis",) * len(shape), shape, "uint8")))
     assert [portion.stop - portion.start for portion in portions] == sizes
     assert [row for portion in portions for row in range(portion.start, portion.stop)] == list(range(40))
+
+
+def test_what_is_read_together_is_marked_as_if_alone(write_pngs: Write, tmp_path: Path, pixels: type) -> None:
+    """Between files that cannot be read, that are blank, and that are known."""
+    files = write_pngs(tmp_path / "some", per_class=2, classes=(0, 1))
+    Image.new("L", (8, 8), 90).save(tmp_path / "blank.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    mixed = [tmp_path / "broken.png", files[0], files[1], tmp_path / "blank.png", tmp_path / "missing.png", files[2], files[3]]
+    old = {one.sha256: replace(one, fingerprint=7) for one in examine_all([files[1]], pixels(), lambda digest: None)}
+    together = examine_all(mixed, pixels(), old.get)
+    alone = [examine_all([value], pixels(), old.get)[0] for value in mixed]
+    facts = [[(one.sha256, one.stamp, one.error, one.blank, one.fingerprint) for one in found] for found in (together, alone)]
+    assert facts[0] == facts[1]
+    assert [one.blank for one in together] == [False, False, False, True, False, False, False]
+    assert together[2].fingerprint == 7 and len({together[place].fingerprint for place in (1, 3, 5, 6)}) == 4
