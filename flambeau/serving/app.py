@@ -41,6 +41,8 @@ BUSY = 503
 REFUSALS_PER_SECOND = 800
 """A refusal costs about 0.1 ms: so many leave nine tenths of one core to those who are answered."""
 REFUSALS_AT_ONCE = 100
+LONGEST_HOLD = 1.0
+"""Seconds for which a client that was refused is left unread at most: as long as Retry-After has asked it to wait."""
 LINGER_SECONDS = 1.0
 """How long the rest of a refused body is read and thrown away: closed at once, the client would see a reset instead of the answer."""
 
@@ -58,7 +60,8 @@ class Brake:
 
     def delay(self, now: float) -> float:
         """Count one refusal -> seconds for which its connection is better left unread."""
-        self._free = max(self._free, now - REFUSALS_AT_ONCE / REFUSALS_PER_SECOND) + 1 / REFUSALS_PER_SECOND
+        free = max(self._free, now - REFUSALS_AT_ONCE / REFUSALS_PER_SECOND) + 1 / REFUSALS_PER_SECOND
+        self._free = min(free, now + LONGEST_HOLD)  # those who come over new connections are not held, and would add to it without end
         return max(0.0, self._free - now)
 
 
@@ -114,6 +117,7 @@ class App:
         try:
             reply = await self._answer(request, path)
         except ClientLeft:
+            self._batcher.forget()
             return
         finally:
             self._intake.release(request)

@@ -25,15 +25,17 @@ from flambeau.serving.forward import Forward, Ran, Read, Result, blank
 
 QUICK = 0.005
 """Seconds for which a batch may hold up the event loop: as long as the interpreter lets another thread keep it waiting anyway."""
+WORTH = 1.25
+"""So many times the examples a second a longer batch has to bring, if it is to go to the worker although a shorter one would be quick."""
 NAP = 0.03
 """Seconds for which the loop sleeps at most while a batch runs and more than another one waits. No example is answered later
 for it; a refusal or a health check may wait that long."""
 FIRST_RATE = 1e-7
-"""Seconds for decoding one byte, before anything was measured: 100 kB count as 10 ms."""
+"""Seconds for one byte, before anything was measured: 100 kB count as 10 ms."""
 PACE_SHARE = 0.1
 """How much of the expected pace the latest batch decides."""
 FORGET = 0.95
-"""How much of the slowest decoding rate is remembered from batch to batch, so that one slow picture keeps the next ones out of the loop."""
+"""How much of the slowest rate is remembered from second to second, so that one slow picture keeps the next ones out of the loop."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Batcher:
         self._observe = observe
         self._queue: deque[Work] = deque()
         self._rate = FIRST_RATE
+        """Seconds for each byte of an example lately, at its slowest: for decoding it, and for the model where examples differ in size."""
+        self._rated = time.monotonic()
         self._pace = 1 / self.capacity.throughput()
         """Seconds from one answered example to the next, while there are some."""
         self._begun = 0.0
@@ -96,6 +100,10 @@ class Batcher:
             loop.call_soon(self._next, loop)  # after everything else that has just been read from other connections
         return [work.future for work in works]
 
+    def forget(self) -> None:
+        """Let go of the examples whose clients have left, as their bodies count for nothing any more."""
+        self._queue = deque(work for work in self._queue if not work.future.done())
+
     def close(self) -> None:
         """Let the worker thread end after its batch."""
         self._batches.put(None)
@@ -130,7 +138,8 @@ class Batcher:
                 self._worker.start()
 
     def _take(self) -> list[Work]:
-        """The next batch, without those whose client has left or whose time is over. A quick one is not made longer than quick."""
+        """The next batch, without those whose client has left or whose time is over. A quick one is not made longer than quick, unless that
+        brings much more."""
         batch: list[Work] = []
         num_bytes = 0
         now = time.monotonic()
@@ -143,12 +152,21 @@ class Batcher:
                 self._queue.popleft()
                 expired = FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._limits.queue_seconds)
                 work.future.set_result(expired)
-            elif batch and self._cost(len(batch), num_bytes) < QUICK <= self._cost(len(batch) + 1, num_bytes + work.num_bytes):
+            elif batch and self._is_long_enough(len(batch), num_bytes, work.num_bytes, most):
                 break
             else:
                 batch.append(self._queue.popleft())
                 num_bytes += work.num_bytes
         return batch
+
+    def _is_long_enough(self, num_examples: int, num_bytes: int, more_bytes: int, most: int) -> bool:
+        """Whether a batch would no longer be quick with one more example, and one of `most` examples hardly be better value. What longer
+        batches bring is not known where examples differ in size."""
+        cost = self._cost(num_examples, num_bytes)
+        if not self._forward.is_fixed or not cost < QUICK <= self._cost(num_examples + 1, num_bytes + more_bytes):
+            return False
+        size = min(most, num_examples + len(self._queue))
+        return cost / num_examples < WORTH * self._cost(size, num_bytes * size // num_examples) / size
 
     def _cost(self, num_examples: int, num_bytes: int) -> float:
         """Seconds that a batch will probably take, decoding included."""
@@ -163,7 +181,7 @@ class Batcher:
                 loop.call_soon_threadsafe(self._deliver, batch, ran, loop)
 
     def _deliver(self, batch: Sequence[Work], ran: Ran, loop: asyncio.AbstractEventLoop) -> None:
-        self._rate = max(FORGET * self._rate, ran.decode_seconds / max(1, sum(work.num_bytes for work in batch)))
+        self._learn_rate(ran, sum(work.num_bytes for work in batch))
         if self.capacity.cost(1) >= QUICK or not self.capacity.is_settled:  # below it the start has mostly measured everything
             self.capacity = self.capacity.learned(len(batch), ran.model_seconds)
         self._pace += PACE_SHARE * ((time.monotonic() - self._begun) / len(batch) - self._pace)
@@ -175,3 +193,10 @@ class Batcher:
             loop.call_soon(self._next, loop)
         else:
             self.is_busy = False
+
+    def _learn_rate(self, ran: Ran, num_bytes: int) -> None:
+        now = time.monotonic()
+        # `capacity` was measured with examples of one size
+        seconds = ran.decode_seconds + (0.0 if self._forward.is_fixed else ran.model_seconds)
+        self._rate = max(self._rate * FORGET ** (now - self._rated), seconds / max(1, num_bytes))
+        self._rated = now

@@ -26,16 +26,18 @@ def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 class Express:
     """One request's shortcut."""
 
-    __slots__ = ("_cycle", "_watched", "has_left", "hold", "on_leave")
+    __slots__ = ("_cycle", "_listen", "_watched", "has_left", "hold", "on_leave")
 
-    def __init__(self, cycle: RequestResponseCycle, watched: list[Express], hold: Callable[[float], None]) -> None:
+    def __init__(self, cycle: RequestResponseCycle, watched: list[Express], listen: Callable[[], None], hold: Callable[[float], None]) -> None:
         """
         Args:
             watched: those of the connection's requests that want to know when the client leaves; the connection tells them.
+            listen: has the connection read on, where a large body had stopped it.
             hold: leaves what the client sends next unread for so many seconds.
         """
         self._cycle = cycle
         self._watched = watched
+        self._listen = listen
         self.hold = hold
         self.has_left = False
         self.on_leave: Callable[[], object] | None = None
@@ -48,7 +50,7 @@ class Express:
         body = bytes(cycle.body)
         cycle.body = bytearray()
         cycle.message_event.clear()
-        cycle.flow.resume_reading()  # a large body had stopped it, and with it the word of a client that leaves
+        self._listen()
         return body
 
     def reply(self, status: int, head: bytes, body: bytes) -> bool:
@@ -75,6 +77,7 @@ class Express:
         """Have `on_leave` called when the client leaves, until `unwatch`."""
         self.on_leave = on_leave
         self._watched.append(self)
+        self._listen()
         if self._cycle.disconnected:
             self.leave()
 

@@ -60,6 +60,11 @@ class Forward:
         if _is_fixed(predictor):
             self._buffers = {name: np.empty((max_batch, *_sizes(one)), one.spec.dtype) for name, one in predictor.inputs.items()}
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all examples have the same size."""
+        return self._buffers is not None
+
     def __call__(self, reads: Sequence[Read]) -> Ran:
         """Answer examples together. One that cannot be read, or that breaks the model, fails alone; nothing is ever raised."""
         begin = time.thread_time()

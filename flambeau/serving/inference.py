@@ -18,7 +18,7 @@ from flambeau.messages import text
 from flambeau.serving import strict_json
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
-from flambeau.serving.exchange import Intake, Reply, Request, unless_gone
+from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, unless_gone
 from flambeau.serving.forward import Encoded, Read
 from flambeau.serving.model import ServedModel
 from flambeau.serving.wire import WIRES
@@ -80,9 +80,7 @@ class Infer:
         """
         pieces: list[bytes] = []
         await self._intake.read(request, self._limits.max_json_bytes, pieces.append)
-        document = strict_json.an_object(strict_json.parse(b"".join(pieces)), "", ["inputs"], ["id", "parameters", "outputs"])
-        request_id = strict_json.a_text(document.get("id", ""), "id")
-        reads = self._reads(strict_json.a_list(document["inputs"], "inputs", len(self._model.predictor.inputs)))
+        request_id, reads = await beside_the_loop(request, partial(self._understood, b"".join(pieces)))
         futures = self._batcher.submit(reads, request.num_bytes)
         results = await unless_gone(request, futures)
         rows = []
@@ -91,6 +89,12 @@ class Infer:
                 raise result
             rows.append(result.row)
         return Reply(orjson.dumps(self._reply(request_id, np.stack(rows)), option=orjson.OPT_SERIALIZE_NUMPY))
+
+    def _understood(self, body: bytes) -> tuple[str, list[Read]]:
+        """The id of a request, and what reads each of its examples."""
+        document = strict_json.an_object(strict_json.parse(body), "", ["inputs"], ["id", "parameters", "outputs"])
+        request_id = strict_json.a_text(document.get("id", ""), "id")
+        return request_id, self._reads(strict_json.a_list(document["inputs"], "inputs", len(self._model.predictor.inputs)))
 
     def _reply(self, request_id: str, answers: Array) -> dict[str, object]:
         output = {"name": ANSWERS, "datatype": "FP32", "shape": answers.shape, "data": np.ascontiguousarray(answers, np.float32).ravel()}
@@ -171,7 +175,11 @@ def _numbers(values: Sequence[object], shape: tuple[int, ...], dtype: str, where
         )
     if len(values) != math.prod(shape):
         raise UsageError("tensor-shape", where=where, shape=list(shape), expected=text("kind-count", n=math.prod(shape)))
-    lowest, highest = (np.iinfo(dtype).min, np.iinfo(dtype).max) if whole else (float(np.finfo(dtype).min), float(np.finfo(dtype).max))
-    if min(values) < lowest or max(values) > highest:  # type: ignore[operator, type-var]
+    lowest, highest = (np.iinfo(dtype).min, np.iinfo(dtype).max) if whole else (np.finfo(dtype).min, np.finfo(dtype).max)
+    try:
+        exact = np.array(values, np.int64 if whole else np.float64)  # an array finds its ends ten times as fast as a list does
+    except OverflowError:  # a whole number of more than 64 bits
+        raise UsageError("number-invalid", where=where) from None
+    if exact.min() < lowest or exact.max() > highest:
         raise UsageError("number-invalid", where=where)
-    return np.array(values, dtype).reshape(shape)
+    return exact.astype(dtype, copy=False).reshape(shape)

@@ -14,7 +14,7 @@ from flambeau.predictor import plain
 from flambeau.serving import strict_json
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
-from flambeau.serving.exchange import Intake, Reply, Request, unless_gone
+from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, unless_gone
 from flambeau.serving.form import FormFiles
 from flambeau.serving.forward import Answer, Result
 from flambeau.serving.model import ServedModel
@@ -76,7 +76,10 @@ class Predict:
     async def _from_json(self, request: Request) -> list[Example]:
         pieces: list[bytes] = []
         await self._intake.read(request, self._limits.max_json_bytes, pieces.append)
-        document = strict_json.an_object(strict_json.parse(b"".join(pieces)), "", ["inputs"])
+        return await beside_the_loop(request, partial(self._examples_of, b"".join(pieces)))
+
+    def _examples_of(self, body: bytes) -> list[Example]:
+        document = strict_json.an_object(strict_json.parse(body), "", ["inputs"])
         rows = strict_json.a_list(document["inputs"], "inputs", self._limits.max_items)
         return [self._example(row, f"inputs[{place}]") for place, row in enumerate(rows)]
 

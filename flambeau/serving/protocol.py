@@ -6,6 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -87,7 +88,7 @@ class Protocol(HttpToolsProtocol):
         self._has_spoken = True
         if self._in_head:
             self._num_raw += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._in_head and not self.transport.is_closing():
             if self._num_raw > self._limits.max_header_bytes:
                 self._refuse(UsageError("header-too-large", limit=self._limits.max_header_bytes))
@@ -109,6 +110,7 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             raise ValueError  # stops the parser, which calls send_400_response
         super().on_message_begin()
+        self._unset_keepalive_if_required()  # not with any byte: an empty line between two requests is no request
         self._in_head = True
         self._num_raw = self._num_parsed = 0
 
@@ -124,10 +126,18 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
+        if self.parser.should_upgrade():
+            return  # the parser stops here, and `_without_upgrade` goes on
         self._in_head = False
         self._unset_slow_head()
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: {"request": Express(self.cycle, self._watched, self._hold)}}
+        self.scope["extensions"] = {EXTENSION: {"request": Express(self.cycle, self._watched, self._listen, self._hold)}}
+
+    def on_message_complete(self) -> None:
+        """The body is complete."""
+        if not self._in_head:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not take; `msg`, uvicorn's own text, is not passed on."""
@@ -140,7 +150,7 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read its answers."""
         super().pause_writing()
-        self._slow_reader = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -148,6 +158,44 @@ class Protocol(HttpToolsProtocol):
         if self._slow_reader is not None:
             self._slow_reader.cancel()
             self._slow_reader = None
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            self._without_upgrade(data[stop.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Goes on with a request that offers another protocol, as if it did not (RFC 9110, 7.8). The parser has stopped behind its head and
+        takes what follows for the other protocol, so another one begins with the same head without the offer."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._feed(b"\r\n".join((method + b" " + self.url + b" HTTP/" + version, *kept, b"", rest)))
+
+    def _watch_reader(self, unread: int | None = None) -> None:
+        """Ends the connection if too little of the answer is read.
+
+        Args:
+            unread: bytes that waited for the client when this was looked at before.
+        """
+        waiting = self.transport.get_write_buffer_size()
+        if unread is not None and unread - waiting < self._limits.write_seconds * self._limits.min_body_rate:
+            self.transport.abort()
+        else:
+            self._slow_reader = self.loop.call_later(self._limits.write_seconds, self._watch_reader, waiting)
+
+    def _listen(self) -> None:
+        """Read on after a large body, as only a connection that is read tells of a client that leaves. Not so while requests that were
+        sent ahead wait: there would be more and more of them."""
+        if not self.pipeline and self._held is None:
+            self.flow.resume_reading()
 
     def _hold(self, seconds: float) -> None:
         """Leave what the client sends unread for a while; it waits with the kernel, where it costs nothing."""

@@ -231,6 +231,72 @@ def test_a_quick_batch_is_not_made_longer_than_quick(model):
     assert sum(batches) == 20 and batches[0] == 9
 
 
+def test_a_batch_is_made_longer_where_that_brings_much(model):
+    """A recurrent network, say: 4 ms for one, 8 for all of them."""
+    batches = []
+
+    async def main():
+        collector = batcher(model, lambda ran: batches.append(len(ran.results)))
+        collector.capacity = Capacity((1, 2, 4, 8, 16, 32), (0.004, 0.0045, 0.005, 0.006, 0.007, 0.008), 32)
+        await asyncio.gather(*collector.submit(blank_reads(32), 32))
+        collector.close()
+
+    asyncio.run(main())
+    assert batches == [32]
+
+
+def test_examples_of_any_length_run_in_the_loop_while_they_are_short(model):
+    """The start has timed sixteen steps; an example of a thousand takes sixty times as long."""
+    from flambeau.predictor import Predictor
+    from flambeau.types import TensorSpec
+
+    class Varying(type(model.predictor.inputs["image"])):
+        @property
+        def spec(self):
+            return TensorSpec(("channels", "height", "width"), (1, 8, None), "uint8")
+
+    in_loop = []
+
+    def runner(inputs):
+        in_loop.append(threading.current_thread() is threading.main_thread())
+        time.sleep(2e-5 * inputs["image"].shape[-1])
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    async def main():
+        collector = Batcher(Predictor({"image": Varying()}, runner, model.predictor.target), Limits(), lambda ran: None)
+        in_loop.clear()
+        for length in (16, 1000, 1000, 1000, 16):
+            await collector.submit([lambda length=length: {"image": np.zeros((1, 8, length), np.uint8)}], 8 * length)[0]
+        collector.close()
+
+    asyncio.run(main())
+    assert in_loop[0] and in_loop[4] and not any(in_loop[2:4])
+
+
+def test_a_slow_file_is_remembered_by_time_and_not_by_batches(model):
+    """A small file that takes long, then thousands of quick ones: the next such file is not taken into the loop for that."""
+
+    async def main():
+        collector = batcher(model)
+        collector.capacity = Capacity((1,), (1e-5,), 1)
+        sample = {"image": np.zeros((1, 8, 8), np.uint8)}
+
+        def slow():
+            begin = time.thread_time()
+            while time.thread_time() - begin < 0.1:
+                pass
+            return sample
+
+        await collector.submit([slow], 6000)[0]
+        for _ in range(500):
+            await collector.submit([lambda: sample], 6000)[0]
+        remembered = collector._cost(1, 6000)
+        collector.close()
+        return remembered
+
+    assert asyncio.run(main()) > 0.05
+
+
 def test_queue_is_bounded_and_says_when_to_come_back(model):
     async def main():
         collector = batcher(model, max_queue=4)
