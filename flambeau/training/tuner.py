@@ -2,7 +2,7 @@
 
 Precision and memory format, then one fused kernel or several, then fewer threads, then a compiled network: the winner so far is
 what the next question starts from. Steps of the candidates take turns, so that a busy moment of the machine hits all of them;
-one that is clearly slower is dropped at once; one whose losses go elsewhere is refused. At the end the winner has to beat the
+one that is clearly slower is dropped at once; one whose losses go elsewhere, or that fails, is refused. At the end the winner has to beat the
 plain way once more. All this stops when its share of the training is spent; where that share pays for too few steps, a part of each
 batch has to do. The winner is kept for this machine, network and batch.
 """
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from flambeau.errors import RecipeError
 from flambeau.machine import available_threads
 from flambeau.storage import write_atomically
 from flambeau.training.candidate import Candidate
@@ -105,10 +106,11 @@ def tune(network: nn.Module, loss: nn.Module, batches: BatchSource, config: Trai
         return []
     known = folder / f"{_key(network, batches, config)}.json"
     kept = _kept(known)
-    if kept is not None and kept.parts <= parts and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000)):
-        return [kept]
     track = _Track(network, loss, batches, config, parts)
     try:
+        is_enough = kept is not None and kept.parts <= parts and (kept.compile or not _may_compile(config, batches, kept.milliseconds / 1000))
+        if kept is not None and is_enough and (kept.compile or track.is_possible(kept.settings)):  # code may have changed, and its name not
+            return [kept]
         trials = track.run()
     finally:
         track.leave()
@@ -141,6 +143,7 @@ class _Track:
         self._open, self._base = config, plain(config)
         self._device = choose_device(config.device)
         self._candidates: list[Candidate] = []
+        self._plain = self._candidate(self._plainly())
         self._started = time.perf_counter()
 
     def leave(self) -> None:
@@ -155,10 +158,10 @@ class _Track:
 
     def run(self) -> list[Trial]:
         """All that were timed, in the order in which they were made."""
-        best = self._plain = self._candidate(self._plainly())
+        best = self._plain
         self._plain.step()  # builds kernels and, on a GPU, loads its libraries, as the training itself would have to; not counted
         self._started = time.perf_counter()
-        self._take_turns(self._plain)  # from here on it is known what the budget is
+        self._plain.seconds.append(self._plain.step())  # from here on it is known what the budget is
         best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
             best = self._race(best, [{"fused": False}])
@@ -172,6 +175,13 @@ class _Track:
             for one in self._candidates
             if one.seconds
         ]
+
+    def is_possible(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a step can be computed in this way."""
+        one = self._candidate(settings)
+        able = self._stepped(one) is not None
+        one.leave()
+        return able
 
     def _plainly(self) -> dict[str, Any]:
         base = self._base
@@ -207,8 +217,7 @@ class _Track:
         for _ in range(ROUNDS):
             if not running or self._is_spent:
                 break
-            self._take_turns(best, *running)
-            running = [one for one in running if one.agrees(self._plain)]
+            running = [one for one in self._take_turns(best, *running) if one is not best and one.agrees(self._plain)]
             quickest = min(one.best for one in (best, *running))
             running = [one for one in running if one.best <= SLOWER * quickest]
         faster = [one for one in running if _is_faster(one.seconds, best.seconds[start:])]
@@ -225,11 +234,8 @@ class _Track:
             if self._is_spent:
                 break
             one = self._candidate({**best.settings, **change})
-            try:
-                warm.append((one, one.step()))
-            except RuntimeError:  # not every network can be compiled, and not every machine has a compiler
-                if not one.settings["compile"]:
-                    raise
+            if (seconds := self._stepped(one)) is not None:
+                warm.append((one, seconds))
         quickest = min((best.best, *(seconds for _, seconds in warm)))
         limit = HOPELESS * quickest if self._device.type == "cpu" else float("inf")
         return [one for one, seconds in warm if one.settings["compile"] or seconds <= limit]
@@ -240,12 +246,29 @@ class _Track:
         for _ in range(ROUNDS):
             if best is self._plain or self._is_spent:
                 return best
-            self._take_turns(self._plain, best)
+            if best not in self._take_turns(self._plain, best):
+                return self._plain
         return best if _is_faster(best.seconds[ours:], self._plain.seconds[theirs:]) else self._plain
 
-    def _take_turns(self, *candidates: Candidate) -> None:
+    def _take_turns(self, *candidates: Candidate) -> list[Candidate]:
+        """Those of the candidates that could take one more step."""
+        able = []
         for one in candidates:
-            one.seconds.append(one.step())
+            if (seconds := self._stepped(one)) is not None:
+                one.seconds.append(seconds)
+                able.append(one)
+        return able
+
+    def _stepped(self, one: Candidate) -> float | None:
+        """Seconds of one more step; None where that cannot be computed in this way: not every network can be compiled, or takes its tensors
+        in another memory format or in bfloat16, and not every GPU holds one more. What the plain way cannot do is nobody else's fault."""
+        try:
+            return one.step()
+        except (RuntimeError, RecipeError):
+            if one is self._plain:
+                raise
+            one.leave()
+            return None
 
     @property
     def _is_spent(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from flambeau.network.body import drawing
+from flambeau.network.body import build_body, drawing
 from flambeau.network.chain import build_chain
 from flambeau.network.layer import IMAGE, Shape
 from flambeau.network.rewriting import pool_first
@@ -57,3 +57,9 @@ def test_what_would_change_the_numbers_is_left(layers: Any) -> None:
     before = str(network)
     pool_first(network)
     assert str(network) == before
+
+
+def test_every_network_that_is_built_of_layers_is_rewritten() -> None:
+    body = build_body(LayerList(layers=[{"conv_block": 8}, {"max_pool": 2}]).filled(), Shape(IMAGE, (3, 9, 12)), seed=3)
+    kinds = [type(module).__name__ for module in body.module.modules() if not list(module.children())]
+    assert kinds.index("MaxPool2d") < kinds.index("ReLU")

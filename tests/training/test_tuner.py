@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from flambeau.tasks.losses import ClassLoss
 from flambeau.training import tuner
@@ -167,6 +168,87 @@ def test_a_network_that_cannot_be_compiled_is_trained_as_it_is(digits: Any, smal
     pretend(monkeypatch, lambda way: 1.0)
     tried = trials(digits, small_net(), tmp_path)
     assert [trial.compile for trial in tried if trial.chosen] == [False]
+
+
+class Picky(nn.Module):
+    """A network of the user, which computes in some ways only."""
+
+    def __init__(self, dislikes: str) -> None:
+        super().__init__()
+        self.dislikes = dislikes
+        self.conv, self.head, self.activation = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(256, 10), nn.Softmax(-1)
+
+    def extra_repr(self) -> str:
+        return ""  # the same, whatever it dislikes
+
+    def logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        images = torch.relu(self.conv(inputs["image"] / 255))
+        if self.dislikes == "channels_last":
+            return self.head(images.view(len(images), -1))
+        rows = images.flatten(1)
+        if self.dislikes == "bf16":
+            rows = torch.zeros(rows.shape).index_add_(0, torch.arange(len(rows)), rows)
+        if self.dislikes == "everything":
+            raise RuntimeError("not today")
+        return self.head(rows * float("nan") if self.dislikes == "bf16 in silence" and rows.dtype == torch.bfloat16 else rows)
+
+
+@pytest.mark.parametrize("dislikes", ["channels_last", "bf16", "bf16 in silence"])
+def test_a_way_that_a_network_cannot_go_is_not_gone(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dislikes: str) -> None:
+    monkeypatch.setattr(tuner, "HOPELESS", float("inf"))
+    tried = trials(digits, Picky(dislikes), tmp_path, epochs=50 * LONG, compile=False)
+    refused = dislikes.split()[0]
+    assert len(tried) >= 2 and sum(trial.chosen for trial in tried) == 1
+    assert not any(refused in (trial.precision, trial.memory_format) for trial in tried)
+
+
+def test_a_network_that_cannot_take_a_step_says_so(digits: Any, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="not today"):
+        trials(digits, Picky("everything"), tmp_path, compile=False)
+
+
+def test_a_kept_winner_that_no_longer_works_is_looked_for_again(digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner, "RESTLESS", float("inf"))
+    with monkeypatch.context() as way:
+        pretend(way, lambda settings: 0.5 if settings["memory_format"] == "channels_last" else 1.0)
+        first = trials(digits, Picky("nothing"), tmp_path, precision="fp32", compile=False)
+        assert [trial.memory_format for trial in first if trial.chosen] == ["channels_last"]
+        assert len(trials(digits, Picky("nothing"), tmp_path, precision="fp32", compile=False)) == 1
+    again = trials(digits, Picky("channels_last"), tmp_path, precision="fp32", compile=False)
+    assert [trial.memory_format for trial in again if trial.chosen] == ["contiguous"]
+
+
+@pytest.mark.parametrize(("shift", "agrees"), [(0.04, True), (-0.04, True), (0.06, False), (-0.06, False)])
+def test_losses_may_differ_by_rounding_only(
+    digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float, agrees: bool
+) -> None:
+    """The first losses are about 2.3: 0.05 of that plus one is what rounding may explain."""
+
+    def step(self: Any) -> float:
+        loss = next(self._steps)
+        self.losses.append(loss + shift * (1 + loss) if self.settings["precision"] == "bf16" else loss)
+        return {"fp32": 1.0, "bf16": 0.5}[self.settings["precision"]]
+
+    monkeypatch.setattr(Candidate, "step", step)
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.float)
+    tried = trials(digits, small_net(), tmp_path, memory_format="contiguous", fused=True, compile=False)
+    assert [trial.precision for trial in tried if trial.chosen] == ["bf16" if agrees else "fp32"]
+
+
+def test_the_candidates_take_turns(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy moment of the machine must hit all of them: between two steps of one, each of the others that still run has one."""
+    order = []
+
+    def step(self: Any) -> float:
+        self.losses.append(next(self._steps))
+        order.append((self.settings["precision"], self.settings["memory_format"]))
+        return 1.0
+
+    monkeypatch.setattr(Candidate, "step", step)
+    trials(digits, small_net(), tmp_path, fused=True, compile=False)
+    race = order[5:]  # two steps of the plain way, and one of each challenger to warm up
+    assert len(race) == 12
+    assert all(len(set(race[turn : turn + 4])) == 4 for turn in (0, 4, 8))
 
 
 def test_a_winner_is_kept_for_the_same_work_only(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
