@@ -193,6 +193,17 @@ class Preprocessor(_Reader, ABC):
         """One raw value -> one array as `spec` says: only what a tensor graph cannot do."""
         return self.finish(self.read(value))
 
+    @property
+    def longest(self) -> int | None:
+        """The most that the first axis of an encoded value ever has where `spec` leaves it open; None where nothing bounds it."""
+        return None
+
+    def accepts(self, array: Array) -> bool:
+        """Whether an array that is as `spec` says may be an encoded value: no longer than any, and of ids that the network knows."""
+        ids = self.spec.categories
+        is_short = self.longest is None or len(array) <= self.longest
+        return is_short and (not isinstance(ids, int) or not array.size or bool(array.min() >= 0 and array.max() < ids))
+
     def picture(self, array: Array) -> str | None:
         """An encoded value as a small picture for people, a data: URL; None where there is nothing to see."""
         return None

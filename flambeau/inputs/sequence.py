@@ -118,6 +118,11 @@ class SequencePreprocessor(Preprocessor):
         return self.reading.spec
 
     @property
+    def longest(self) -> int:
+        """As long as series are kept."""
+        return self.reading.max_length
+
+    @property
     def gives(self) -> TensorSpec:
         """(time, channels and flags of gaps) float32."""
         return TensorSpec(("time", "features"), (self.spec.shape[0], self.reading.channels + sum(self.statistics.gaps)), "float32")

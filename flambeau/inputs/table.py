@@ -143,6 +143,12 @@ class TablePreprocessor(_Columns, Preprocessor):
         """(columns,) float64: first all numbers, NaN where one is missing, then the ids of the categories."""
         return TensorSpec(("columns",), (len(self.numbers) + len(self.categories),), "float64")
 
+    def accepts(self, array: Array) -> bool:
+        """As Preprocessor.accepts: the ids stand behind the numbers, each column has its own."""
+        ids = array[len(self.numbers) :].astype(np.float64)
+        known = np.array([len(words) for words in self.categories], np.float64)
+        return bool(np.all((ids >= 0) & (ids <= known) & (ids == np.floor(ids))))
+
     @property
     def gives(self) -> TensorSpec:
         """(columns,) float32: numbers, flags of missing numbers, ids of categories."""

@@ -273,6 +273,11 @@ class TextPreprocessor(Preprocessor):
         return TensorSpec(("time",), (None,), "int64", categories=self.vocabulary.size)
 
     @property
+    def longest(self) -> int:
+        """Of words, and of several in a row where those count too."""
+        return self.max_length * (1 if isinstance(self.vocabulary, Subwords) else self.vocabulary.ngrams)
+
+    @property
     def gives(self) -> TensorSpec:
         """As `spec`: the network's embedding takes ids."""
         return self.spec

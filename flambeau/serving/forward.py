@@ -99,7 +99,7 @@ class Forward:
             rows = self.run(encoded)
             sound: npt.NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
             predictions = self._predictor.target.decode(rows)
-        except Exception:  # a runner may raise anything; the others of the batch still get their answer
+        except BaseException:  # a runner may raise anything, a library in Rust even this; the others of the batch still get their answer
             if len(encoded) > 1:
                 return [answer for one in encoded for answer in self._answers([one])]
             log.exception("the model failed on an example")
@@ -114,7 +114,7 @@ def _try(read: Read) -> tuple[Encoded | FlambeauError, float]:
         encoded: Encoded | FlambeauError = read()
     except FlambeauError as error:
         encoded = error.alone()
-    except Exception:  # a decoder's bug on hostile bytes must not take the others of the batch with it
+    except BaseException:  # a decoder's bug on hostile bytes must not take the others of the batch with it, nor the thread of the model
         log.exception("an example could not be read")
         encoded = FlambeauError("server-bug")
     return encoded, time.perf_counter() - begin

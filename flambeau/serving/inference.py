@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from flambeau.errors import FlambeauError, UsageError
+from flambeau.inputs.input import Preprocessor
 from flambeau.messages import text
 from flambeau.serving import strict_json
 from flambeau.serving.batcher import Batcher
@@ -22,7 +23,7 @@ from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, u
 from flambeau.serving.forward import Encoded, Read
 from flambeau.serving.model import ServedModel
 from flambeau.serving.wire import WIRES
-from flambeau.types import Array, TensorSpec
+from flambeau.types import Array
 from flambeau.version import __version__
 
 DATATYPES = {
@@ -110,14 +111,15 @@ class Infer:
             name = strict_json.a_text(tensor["name"], f"{where}.name")
             if name in columns or name not in known:
                 raise UsageError("tensor-names", where=f"{where}.name", names=", ".join(known))
-            columns[name] = self._column(name, known[name].spec, tensor, where)
+            columns[name] = self._column(name, known[name], tensor, where)
         lengths = {len(column) for column in columns.values()}
         if len(columns) != len(known) or len(lengths) != 1:
             raise UsageError("tensor-names", where="inputs", names=", ".join(known))
         return [partial(self._example, {name: column[row] for name, column in columns.items()}) for row in range(lengths.pop())]
 
-    def _column(self, name: str, spec: TensorSpec, tensor: Mapping[str, object], where: str) -> Sequence[object]:
+    def _column(self, name: str, preprocessor: Preprocessor, tensor: Mapping[str, object], where: str) -> Sequence[object]:
         """One tensor -> one value for each example: an array as the graph takes it, or a raw value."""
+        spec = preprocessor.spec
         datatype = strict_json.a_text(tensor["datatype"], f"{where}.datatype")
         shape = self._shape(tensor["shape"], f"{where}.shape")
         wire = WIRES.get(self._model.input_type(name))
@@ -133,7 +135,10 @@ class Infer:
         if len(shape) != len(spec.shape) + 1 or any(size not in (None, got) for size, got in zip(spec.shape, shape[1:], strict=True)):
             expected = ", ".join(["n", *("any" if size is None else str(size) for size in spec.shape)])
             raise UsageError("tensor-shape", where=f"{where}.shape", shape=list(shape), expected=f"[{expected}]")
-        return list(_numbers(_flat(tensor["data"], f"{where}.data"), shape, spec.dtype, f"{where}.data"))
+        arrays = list(_numbers(_flat(tensor["data"], f"{where}.data"), shape, spec.dtype, f"{where}.data"))
+        if not all(map(preprocessor.accepts, arrays)):
+            raise UsageError("tensor-values", where=f"{where}.data", longest=preprocessor.longest)
+        return list(arrays)
 
     def _shape(self, value: object, where: str) -> tuple[int, ...]:
         """A shape whose first axis counts examples; its product fits into the body that it came with."""

@@ -376,6 +376,36 @@ def test_an_example_that_breaks_the_model_fails_alone(make_model, fault, caplog)
     assert results[1].code == {"raises": "server-bug", "nan": "answer-invalid"}[fault]
 
 
+class Panic(BaseException):
+    """What a library in Rust raises when it fails: no Exception."""
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+@pytest.mark.parametrize("place", ["reading", "model"])
+def test_the_server_survives_a_panic(make_model, place, in_thread, caplog):
+    def runner(inputs):
+        if place == "model" and inputs["image"].max() == 255:
+            raise Panic("range end index 18446744073709551608")
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    def panicking():
+        if place == "reading":
+            raise Panic("range end index 18446744073709551608")
+        return {"image": np.full((1, 8, 8), 255, np.uint8)}
+
+    async def main():
+        collector = batcher(make_model(runner))
+        num_bytes = 10**9 if in_thread else 1
+        broken, whole = collector.submit([panicking, *blank_reads(1)], num_bytes)
+        (later,) = [await asyncio.wait_for(collector.submit(blank_reads(1), num_bytes)[0], 10)]
+        collector.close()
+        return await broken, await whole, later
+
+    broken, *others = asyncio.run(main())
+    assert broken.code == "server-bug" and "range end index" in caplog.text
+    assert all(isinstance(one, Answer) for one in others)
+
+
 def test_an_empty_batch_of_readable_examples(model):
     assert [result.code for result in Forward(model.predictor, 2)(reads(model, [b"x"])).results] == ["image-unreadable"]
 

@@ -5,6 +5,12 @@ import base64
 import numpy as np
 import pytest
 
+from flambeau.inputs.sequence import SequenceInput
+from flambeau.inputs.table import TableInput
+from flambeau.inputs.text import TextInput
+from flambeau.predictor import Predictor
+from flambeau.serving.model import ServedModel
+
 PATH = "/v2/models/digits/infer"
 
 
@@ -128,3 +134,61 @@ def test_numbers_of_other_types(dtype, good, bad):
     assert array.dtype == dtype and array.tolist() == good
     with pytest.raises(UsageError):
         _numbers([bad, bad], (2,), dtype, "data")
+
+
+def texts(ngrams):
+    values = ["good film", "bad film", "a good one"] * 5
+    chosen = TextInput(max_length=8, ngrams=ngrams).resolve(values)
+    return chosen.fit([chosen.read(value) for value in values])
+
+
+def series():
+    values = [np.arange(9.0)[:, None] * place for place in range(1, 6)]
+    chosen = SequenceInput(max_length=8, length="varies", channels=1).resolve(values)
+    return chosen.fit([chosen.read(value) for value in values])
+
+
+def rows():
+    values = [{"age": age, "colour": colour} for age, colour in zip(range(20, 32), ["red", "green", "red", "blue"] * 3, strict=True)]
+    chosen = TableInput.over({name: [value[name] for value in values] for name in values[0]}).resolve(values)
+    return chosen.fit([chosen.read(value) for value in values])
+
+
+def served_on(preprocessor, model, seen):
+    def runner(inputs):
+        seen.append(inputs["value"].copy())
+        return np.full((len(inputs["value"]), 10), 0.1, np.float32)
+
+    predictor = Predictor({"value": preprocessor}, runner, model.predictor.target)
+    return ServedModel(predictor, "digits", {**model.signature, "inputs": {"value": {"type": preprocessor.type}}}, model.runtime)
+
+
+@pytest.mark.parametrize(
+    ("make", "raw", "wrong"),
+    [
+        (lambda: texts(1), "good film " * 50, [[0] * 9, [-1], [10**12], [3, 2, 999_999]]),
+        (lambda: texts(2), "good film " * 50, [[0] * 17, [-1]]),
+        (series, [[float(time)] for time in range(50)], [[[0.0]] * 9, [[1e30]] * 4000]),
+        (rows, {"age": 25, "colour": "red"}, [[25.0, 4.0], [25.0, -1.0], [25.0, 1.5], [25.0, 1e30]]),
+    ],
+    ids=["words", "pairs of words", "series", "rows"],
+)
+def test_a_tensor_is_one_that_the_server_could_have_encoded(model, run_server, limits, make, raw, wrong):
+    """Else 16 kB of ids cost gigabytes, and an unknown id breaks the graph."""
+    preprocessor, seen = make(), []
+    datatype = {"int64": "INT64", "float32": "FP32", "float64": "FP64"}[preprocessor.spec.dtype]
+
+    def asked(value):
+        return {"inputs": [{"name": "value", "shape": [1, *np.shape(value)], "datatype": datatype, "data": np.ravel(value).tolist()}]}
+
+    import httpx
+
+    with run_server(served_on(preprocessor, model, seen), limits) as url, httpx.Client(base_url=url, timeout=20) as client:
+        encoded = preprocessor.encode(raw)  # the longest there is: what follows is longer, or of other ids
+        assert client.post(PATH, json=asked(encoded)).status_code == 200
+        assert np.array_equal(seen[-1][0], encoded)
+        seen.clear()
+        for value in wrong:
+            reply = client.post(PATH, json=asked(value))
+            assert (reply.status_code, reply.json()["code"]) == (422, "tensor-values")
+    assert not seen
