@@ -27,7 +27,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from flambeau import fitted
 from flambeau.config import Config
-from flambeau.errors import DataError, UsageError
+from flambeau.errors import DataError, FlambeauError, UsageError
 from flambeau.exporting.onnx import Onnx, OnnxRunner, can_use_gpu
 from flambeau.exporting.verify import TOLERANCE, largest_difference
 from flambeau.extras import need
@@ -228,14 +228,14 @@ def _check_goldens(artifact: Artifact, tolerance: float) -> None:
     examples, answers = read_goldens(artifact.path, artifact.manifest["files"])
     if not examples:
         return
-    predictor = artifact.predictor
-    encoded = [predictor.encode(example) for example in examples]
+    predictor, target = artifact.predictor, artifact.predictor.target
     try:
-        got = predictor.answer(encoded)
-    except Exception as error:  # a foreign graph may raise anything
+        got = predictor.answer([predictor.encode(example) for example in examples])
+        difference = largest_difference(target.nearest(got, answers), answers, target.units) if got.shape == answers.shape else float("inf")
+    except FlambeauError:
+        raise
+    except Exception as error:  # a foreign graph may raise anything, and members that do not belong together too
         raise DataError("model-damaged", where=str(artifact.path), reason=str(error)[:200]) from error
-    target = predictor.target
-    difference = largest_difference(target.nearest(got, answers), answers, target.units) if got.shape == answers.shape else float("inf")
     if difference > tolerance:
         raise DataError("golden-differs", where=str(artifact.path), difference=difference, tolerance=tolerance, n=len(examples))
 

@@ -15,7 +15,8 @@ Errors are for users: what happened, where, and what to do. What we ourselves gu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flambeau import messages
@@ -157,3 +158,14 @@ class Notice:
     def fix(self) -> str:
         """What to do; "" where nothing can be said."""
         return messages.text(self.code, "fix", **self.facts)
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """A library in Rust raises what is no Exception when it panics, of a class that it does not show. Within, that is a RuntimeError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error).splitlines()[0] if str(error) else "panic") from error

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -21,9 +22,13 @@ def available_threads(groups: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, min(allowed, int(quota))) if quota else allowed
 
 
-def memory() -> int:
-    """Bytes of physical memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of physical memory, cut by the limit of the control group of this process."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in (groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"):  # version 2, version 1
+        with suppress(OSError, ValueError):  # not there, or "max"
+            return min(physical, int(file.read_text()))
+    return physical
 
 
 def keep_freed_memory() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from flambeau.data.reading import Reading, Stamp, content_hash, examine_all, sta
 from flambeau.data.store import SUFFIX, Rows, Store, Writer, new_store, open_store, tidy
 from flambeau.errors import DataError, DeviceError, Notice
 from flambeau.inputs.input import Input
+from flambeau.machine import available_threads
 from flambeau.storage import cache_home, disk_error, sync_folder
 from flambeau.types import Array, TensorSpec
 from flambeau.version import __version__
@@ -181,7 +181,7 @@ class _Known:
 
 def _readings(values: Sequence[object], matches: Sequence[int | None], chosen: Input, known: _Known) -> Iterator[list[Reading]]:
     """What became of the values, some at a time and in order; a few are read ahead on all cores, so the memory stays bounded."""
-    threads = len(os.sched_getaffinity(0))
+    threads = available_threads()
     waiting: deque[Future[list[Reading]] | list[Reading]] = deque()
     with ThreadPoolExecutor(threads, "reading") as pool:
         try:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from flambeau.data.examples import readable
 from flambeau.data.folder import not_found
 from flambeau.data.records import Records
-from flambeau.errors import DataError, ExtraMissing
+from flambeau.errors import DataError, ExtraMissing, panics_as_errors
+from flambeau.machine import memory
+
+CELL = 64
+"""Bytes that a cell takes as a plain Python value, without its text."""
 
 
 def read_parquet(path: Path) -> Records:
@@ -26,14 +31,28 @@ def read_parquet(path: Path) -> Records:
         import polars
     except ImportError as error:
         raise ExtraMissing("polars-missing", where=readable(str(path))) from error
-    read = polars.read_parquet if place.suffix.casefold() in (".parquet", ".pq") else polars.read_ipc
+    is_parquet = place.suffix.casefold() in (".parquet", ".pq")
+    scan, read = (polars.scan_parquet, polars.read_parquet) if is_parquet else (polars.scan_ipc, polars.read_ipc)
     try:
-        frame = read(place.read_bytes())
-    except (polars.exceptions.PolarsError, OSError, ValueError) as error:
-        raise DataError("parquet-broken", where=readable(str(path)), reason=str(error).splitlines()[0][:200]) from error
-    if not len(frame):
+        raw = place.read_bytes()
+        with panics_as_errors():
+            rows = int(scan(BytesIO(raw)).select(polars.len()).collect().item())
+            columns = len(scan(BytesIO(raw)).collect_schema())
+            _check_size(path, CELL * rows * columns, len(raw))  # a few bytes can stand for as many equal numbers as one likes
+            frame = read(BytesIO(raw))
+            _check_size(path, CELL * rows * columns + int(frame.estimated_size()), len(raw))
+            records = frame.to_dicts()
+    except (polars.exceptions.PolarsError, OSError, ValueError, RuntimeError) as error:
+        raise DataError("parquet-broken", where=readable(str(path)), reason=(str(error) or "damaged").splitlines()[0][:200]) from error
+    if not records:
         raise DataError("table-empty", where=readable(str(path)))
-    return Records(place, tuple(frame.columns), frame.to_dicts(), range(1, len(frame) + 1))
+    return Records(place, tuple(frame.columns), records, range(1, len(records) + 1))
+
+
+def _check_size(path: Path, size: int, packed: int) -> None:
+    """Refuses what would take more than half of the memory as plain values."""
+    if size > memory() // 2:
+        raise DataError("arrays-huge", where=readable(str(path)), member=readable(path.name), gigabytes=size / 1e9, packed=packed / 1e9)
 
 
 def is_frame(data: object) -> bool:

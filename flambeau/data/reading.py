@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -56,10 +56,31 @@ def content_hash(value: object) -> bytes:
     """SHA-256 of a value that is in memory: of bytes as they are, of arrays and what can become one with type and shape."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).digest()
-    array = np.asarray(value)
-    if isinstance(value, str) or array.dtype.hasobject:
-        return hashlib.sha256(repr(value).encode()).digest()
-    return hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).digest()
+    if isinstance(value, str):
+        return hashlib.sha256(repr(value).encode("utf-8", "backslashreplace")).digest()
+    return hashlib.sha256(b"".join(_spelled(value))).digest()
+
+
+def _spelled(value: object) -> Iterator[bytes]:
+    """What makes a value differ from others: all of it, as the text of a large array leaves out its middle."""
+    if isinstance(value, Mapping) and any(isinstance(one, np.ndarray | list | tuple | Mapping) for one in value.values()):
+        for name, one in value.items():
+            yield repr(name).encode("utf-8", "backslashreplace")
+            yield from _spelled(one)
+        return
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        array = np.empty((), object)
+    if not array.dtype.hasobject:
+        yield f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+    elif isinstance(value, np.ndarray | list | tuple):
+        shape, items = (value.shape, value.ravel().tolist()) if isinstance(value, np.ndarray) else (len(value), value)
+        yield f"{shape}:".encode()
+        for one in items:
+            yield from _spelled(one)
+    else:
+        yield repr(value).encode("utf-8", "backslashreplace")
 
 
 def examine_all(values: Sequence[object], chosen: Input, known: Callable[[bytes], Reading | None]) -> list[Reading]:

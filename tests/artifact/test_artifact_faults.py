@@ -183,6 +183,30 @@ def test_answers_of_another_shape(copied: Path, forge: Forge) -> None:
     assert refused(forge("golden/golden.json", golden)).code == "golden-differs"
 
 
+@pytest.mark.parametrize("labels", [["a", "b"], [str(number) for number in range(40)]])
+def test_labels_that_do_not_belong_to_the_answers(copied: Path, forge: Forge, labels: list[str]) -> None:
+    target = json.loads((copied / "target.json").read_bytes())
+    counts = [1] * len(labels)
+    assert refused(forge("target.json", {**target, "labels": labels, "counts": counts, "weights": [1.0] * len(labels)})).code in (
+        "model-damaged",
+        "golden-differs",
+    )
+
+
+def test_preprocessing_that_does_not_belong_to_the_values(tmp_path: Path) -> None:
+    """A table with twice as many lists of words as it has columns of them."""
+    rows = {"age": list(range(60)), "colour": ["red", "green", "blue"] * 20, "label": ["a", "b"] * 30}
+    run = fb.fit(rows, target="label", run=tmp_path / "run", epochs=1, show=lambda event: None)
+    folder = run.artifact
+    content = json.loads((folder / "preprocessing.json").read_bytes())
+    ((name, table),) = content.items()
+    content[name] = {**table, "categories": table["categories"] * 2}
+    (folder / "preprocessing.json").write_text(json.dumps(content))
+    manifest = json.loads((folder / "flambeau.json").read_bytes())
+    artifact._write_manifest(folder, manifest["versions"])
+    assert refused(folder).code == "model-damaged"
+
+
 def test_a_golden_array_is_no_pickle(copied: Path, forge: Forge, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import hashlib
 import os
@@ -377,6 +378,17 @@ def test_pictures_in_memory_are_told_apart() -> None:
     assert reading.content_hash(ones[0]) == reading.content_hash(ones[1]) != reading.content_hash(ones[2])
     assert reading.content_hash(b"a") == hashlib.sha256(b"a").digest()
     assert len({reading.content_hash(value) for value in ("1", 1, 1.0, b"1", None, np.uint8(1))}) == 6
+
+
+def test_all_of_a_value_tells_it_apart() -> None:
+    """The text of a large array leaves out its middle, and of a number its last digits."""
+    long = np.arange(3000).astype(object)
+    other = long.copy()
+    other[1500] = -1
+    fine, finer = np.full(3, 0.1), np.full(3, 0.1 + 1e-12)
+    values = [long, other, [long], [other], {"x": long}, {"x": other}, {"x": fine}, {"x": finer}, [[1, 2], [3]], [[1], [2, 3]], [[1, 2, 3]]]
+    assert len({reading.content_hash(value) for value in values}) == len(values)
+    assert all(reading.content_hash(copy.deepcopy(value)) == reading.content_hash(value) for value in values)
 
 
 @pytest.mark.parametrize(

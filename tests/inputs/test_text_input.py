@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from flambeau.errors import DataError
 from flambeau.inputs.augment import Draw
 from flambeau.inputs.text import TextInput, TextPreprocessor
 from flambeau.inputs.union import AnyPreprocessor
+from flambeau.inputs.words.subwords import Subwords, read_tokenizer, trained
 from flambeau.inputs.words.vectors import read_vectors
 from flambeau.inputs.words.vocabulary import UNKNOWN
 from flambeau.recipe import parse
@@ -142,6 +144,22 @@ def test_a_tokenizer_from_a_file_keeps_its_special_tokens(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(DataError, match="tokenizer-damaged"):
         fitted(ENGLISH, segment="subwords", tokenizer=str(tmp_path / "tokenizer.json"))
+
+
+def test_a_pipe_is_no_tokenizer(tmp_path):
+    """Nobody writes into it: to open it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="tokenizer-damaged") as raised:
+        read_tokenizer(tmp_path / "pipe")
+    assert raised.value.facts["reason"] == "not a file"
+
+
+def test_a_tokenizer_that_makes_no_sense_is_an_error():
+    """Its form is right, but the library panics on it, which is no Exception."""
+    content = json.loads(trained(ENGLISH, "bpe", 60).tokenizer)
+    content["model"]["continuing_subword_prefix"] = "x" * 10
+    with pytest.raises(DataError, match="tokenizer-damaged"):
+        Subwords(tokenizer=json.dumps(content)).ids("The film", 9, "end")
 
 
 # vectors

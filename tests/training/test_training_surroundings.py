@@ -18,7 +18,7 @@ from torch import nn
 import flambeau
 from flambeau import messages
 from flambeau.errors import DeviceError, FlambeauError
-from flambeau.machine import available_threads
+from flambeau.machine import available_threads, memory
 from flambeau.tasks.losses import ClassLoss
 from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
@@ -115,6 +115,20 @@ def test_threads_come_from_the_mask_and_the_quota(tmp_path: Path, monkeypatch: p
     assert available_threads(tmp_path) == 3
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
     assert available_threads(tmp_path) == 8
+
+
+def test_memory_is_the_machine_s_or_what_the_group_may_have(tmp_path: Path) -> None:
+    physical = memory(tmp_path)
+    assert physical == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
+    assert memory(tmp_path) == physical
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("3000000000\n")
+    assert memory(tmp_path) == 3_000_000_000
+    (tmp_path / "memory.max").write_text("2000000000\n")
+    assert memory(tmp_path) == 2_000_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory(tmp_path) == 3_000_000_000
 
 
 def test_threads_are_given_back() -> None:

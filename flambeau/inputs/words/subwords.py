@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flambeau.config import Config
-from flambeau.errors import DataError
+from flambeau.errors import DataError, panics_as_errors
 from flambeau.extras import need
 from flambeau.inputs.words.raw import MAX_BYTES, Truncate
 from flambeau.inputs.words.vocabulary import PADDING, UNKNOWN, Ids, shortened
@@ -46,14 +47,16 @@ class Subwords(Config):
     @cached_property
     def _around(self) -> tuple[list[int], list[int]]:
         """Ids that the tokenizer puts in front of a text and behind it ([CLS], [SEP])."""
-        whole, inner = (self._loaded.encode("a", add_special_tokens=special).ids for special in (True, False))
-        start = next(place for place in range(len(whole) - len(inner) + 1) if whole[place : place + len(inner)] == inner)
+        whole, inner = (_encoded(self._loaded, "a", special=special) for special in (True, False))
+        start = next((place for place in range(len(whole) - len(inner) + 1) if whole[place : place + len(inner)] == inner), None)
+        if start is None:
+            raise DataError("tokenizer-damaged", where="tokenizer", reason="the ids of a text do not stand between those around it")
         return whole[:start], whole[start + len(inner) :]
 
     def ids(self, text: str, most: int, keep: Truncate) -> Ids:
         """A cleaned text -> its ids, `most` at most with those around it; never empty."""
         before, after = self._around
-        inner = self._loaded.encode(text, add_special_tokens=False).ids
+        inner = _encoded(self._loaded, text)
         kept = shortened(inner, max(most - len(before) - len(after), 1), keep)
         return np.array([*before, *kept, *after] or [UNKNOWN], np.int64)
 
@@ -69,7 +72,10 @@ def read_tokenizer(path: Path) -> Subwords:
         DataError: not there, or no tokenizer.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a named pipe would wait for its writer for ever
+            raise DataError("tokenizer-damaged", where=str(path), reason="not a file")
+        if status.st_size > MAX_BYTES:
             raise DataError("tokenizer-damaged", where=str(path), reason=f"> {MAX_BYTES:,} bytes")
         return Subwords(tokenizer=_parsed(path.read_text(encoding="utf-8"), str(path)).to_str())
     except FileNotFoundError as error:
@@ -109,6 +115,20 @@ def _parsed(content: str, where: str = "tokenizer") -> Tokenizer:
     from tokenizers import Tokenizer
 
     try:
-        return Tokenizer.from_str(content)
+        with panics_as_errors():
+            return Tokenizer.from_str(content)
     except Exception as error:  # the library raises a bare Exception
         raise DataError("tokenizer-damaged", where=where, reason=str(error)[:200]) from error
+
+
+def _encoded(tokenizer: Tokenizer, text: str, special: bool = False) -> list[int]:
+    """The ids of a text.
+
+    Raises:
+        DataError: the tokenizer is of a form, but makes no sense: the library fails on it.
+    """
+    try:
+        with panics_as_errors():
+            return tokenizer.encode(text, add_special_tokens=special).ids
+    except Exception as error:  # the library raises a bare Exception
+        raise DataError("tokenizer-damaged", where="tokenizer", reason=str(error)[:200]) from error
