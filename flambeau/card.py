@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ ANSWERS: Mapping[str, str] = MappingProxyType(
 """What a model does, by its task."""
 MOST_NAMED = 20
 """Numbers of an answer that are named."""
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+!|&~$]")
 
 
 def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
@@ -28,7 +30,7 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     kind = EVALUATIONS[signature["task"]]
     rows = [f"| {name} | {_number(scores[name])} | {_interval(scores[name])} | {scores[name]['n']:,} |" for name in kind.shown if name in scores]
     tables = [line for heads, cells in kind.card_tables(scores) for line in (*_table(heads, cells), "")]
-    inputs = [f"- `{_escaped(name)}`: {entry['type']}, encoded as {_shape(entry['spec'])}" for name, entry in signature["inputs"].items()]
+    inputs = [f"- {escaped(name)}: {entry['type']}, encoded as {_shape(entry['spec'])}" for name, entry in signature["inputs"].items()]
     main = f"Test {kind.main} {_number(scores[kind.main])} ({_interval(scores[kind.main])}, n={scores['n']:,})"
     return "\n".join(
         [
@@ -36,10 +38,10 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "library_name: flambeau",
             "tags: [flambeau, pytorch, onnx]",
             "---",
-            f"# {_escaped(signature['name'])}",
+            f"# {escaped(signature['name'])}",
             "",
             f"{ANSWERS[signature['task']].format(n=len(signature['answers']))} {main};"
-            f' always answering "{_escaped(baseline["label"])}" gives {_number(baseline[kind.main])}.',
+            f' always answering "{escaped(baseline["label"])}" gives {_number(baseline[kind.main])}.',
             "",
             "## Use",
             "```",
@@ -47,7 +49,7 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "flambeau serve model.flambeau",
             "```",
             "`model.onnx` takes the encoded inputs below, batch axis first, and gives these numbers in order: "
-            f"{', '.join(map(_escaped, signature['answers'][:MOST_NAMED]))}{', ...' if len(signature['answers']) > MOST_NAMED else ''}."
+            f"{', '.join(map(escaped, signature['answers'][:MOST_NAMED]))}{', ...' if len(signature['answers']) > MOST_NAMED else ''}."
             " All that comes before and after the network (standardising, probabilities, units) is inside.",
             "",
             "## Inputs",
@@ -73,7 +75,7 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table; the first cell of each row is a name of the user's."""
-    lines = [f"| {_escaped(row[0])} | {' | '.join(row[1:])} |" for row in rows]
+    lines = [f"| {escaped(row[0])} | {' | '.join(row[1:])} |" for row in rows]
     return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *lines]
 
 
@@ -90,9 +92,6 @@ def _interval(score: Mapping[str, Any]) -> str:
     return "-" if score["value"] is None else f"{score['low']:.4f}-{score['high']:.4f}"
 
 
-def _escaped(name: str) -> str:
-    """A name that stays text in Markdown, HTML and a YAML block."""
-    shown = printable(name)
-    for character in "\\`*_{}[]<>()#+!|":
-        shown = shown.replace(character, f"&#{ord(character)};")
-    return shown
+def escaped(name: str) -> str:
+    """A name that stays text in Markdown, HTML and a YAML block, and that a reader of them sees as it is."""
+    return _MARKUP.sub(lambda match: f"&#{ord(match.group())};", printable(name))

@@ -6,16 +6,25 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flambeau.errors import DeviceError, UsageError
+from flambeau.machine import memory
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
 
 LOCK = ".lock"
 """The file in a run folder that says that a process works there."""
 UNFINISHED = ".tmp"
 """What the hidden names end with under which files are written; one that stays is of a process that was killed."""
+MAX_RATIO = 200
+"""Unpacked bytes for each packed one that a large member of an archive may claim."""
+LARGE = 1 << 28
+"""Bytes above which the ratio counts; smaller arrays of zeros are harmless."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
@@ -67,6 +76,15 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def oversized(members: Sequence[ZipInfo]) -> ZipInfo | None:
+    """Of an archive that must not be unpacked, the worst member: it claims to be packed as no honest one is, or half of the memory would
+    not hold them all. From the sizes that the archive declares.
+    """
+    bombs = [member for member in members if member.file_size > LARGE and member.file_size > MAX_RATIO * max(member.compress_size, 1)]
+    too_many = sum(member.file_size for member in members) > memory() // 2
+    return bombs[0] if bombs else max(members, key=lambda member: member.file_size) if too_many else None
 
 
 @contextmanager

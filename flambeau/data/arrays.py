@@ -17,17 +17,13 @@ from flambeau.data.examples import SPLIT_WORDS, Source, readable
 from flambeau.data.folder import not_found
 from flambeau.data.records import find_target, given_split
 from flambeau.errors import DataError
-from flambeau.machine import memory
+from flambeau.storage import oversized
 from flambeau.types import Array
 
 SPLIT_SUFFIX = re.compile(r"(?:(?P<column>.+)_(?P<word>train|training|valid|val|validation|test|testing))$", re.IGNORECASE)
-MAX_RATIO = 200
-"""Unpacked bytes for each packed one that a large member may claim."""
 MAX_HEADER = 1 << 16
 """Bytes of a .npy header."""
 _HEADER = {"descr": r"['\"]([<>|=]?[A-Za-z][0-9]*)['\"]", "fortran_order": "(True|False)", "shape": r"\(([0-9, ]*)\)"}
-LARGE = 1 << 28
-"""Bytes above which the ratio counts; smaller arrays of zeros are harmless."""
 
 
 def read_npz(path: Path, target: str | None, split_column: str | None = None) -> Source:
@@ -123,15 +119,13 @@ def _labels(values: Sequence[object] | Array, target: str, where: str) -> list[o
 
 def _check_sizes(members: Sequence[zipfile.ZipInfo], name: str) -> None:
     """Refuses what would not fit into the memory, from the sizes that the archive declares (more than these is never read)."""
-    total = sum(member.file_size for member in members)
-    bombs = [member for member in members if member.file_size > LARGE and member.file_size > MAX_RATIO * max(member.compress_size, 1)]
-    if bombs or total > memory() // 2:
-        worst = (bombs or sorted(members, key=lambda member: -member.file_size))[0]
+    worst = oversized(members)
+    if worst is not None:
         raise DataError(
             "arrays-huge",
             where=name,
             member=readable(worst.filename),
-            gigabytes=total / 1e9,
+            gigabytes=sum(member.file_size for member in members) / 1e9,
             packed=sum(member.compress_size for member in members) / 1e9,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +15,15 @@ from flambeau.data.records import Records
 from flambeau.data.table import MAX_COLUMNS, MAX_LINE
 from flambeau.errors import DataError
 
+_KEYS = re.compile(rb'"[ \t\r]*:')
+"""What stands behind every key, and seldom in a text."""
+
 
 def read_json_lines(path: Path) -> Records:
     """JSON lines -> rows of numbers, texts, booleans and lists; a key that a line lacks is None there.
 
     Raises:
-        DataError: not there, a line that is no JSON object or holds objects inside, no rows, too many columns.
+        DataError: not there, a line that is no JSON object, has a key twice or holds objects inside, no rows, too many columns.
     """
     place = path.absolute()
     if not place.is_file():
@@ -55,7 +60,23 @@ def _row(line: bytes, where: str) -> dict[str, object]:
         raise DataError("json-line", where=where, reason=error.msg) from error
     if not isinstance(row, dict) or not row:
         raise DataError("json-line-kind", where=where)
+    if line.count(b":") != len(row) and len(_KEYS.findall(line)) != len(row) and _has_key_twice(line):
+        raise DataError("json-key-twice", where=where)
     nested = [key for key, value in row.items() if isinstance(value, dict)]
     if nested:
         raise DataError("json-line-nested", where=where, names=some(nested))
     return row
+
+
+def _has_key_twice(line: bytes) -> bool:
+    """Whether any object of a line of JSON has; in a tenth of the speed, for the lines with more colons than keys."""
+    found = []
+
+    def keys(pairs: list[tuple[str, object]]) -> None:
+        found.append(len(dict(pairs)) != len(pairs))
+
+    try:
+        json.loads(line, object_pairs_hook=keys)
+    except RecursionError:  # lists in lists, deeper than any value
+        return False
+    return any(found)

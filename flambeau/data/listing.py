@@ -102,5 +102,6 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def cell(value: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """A cell that no spreadsheet computes and that moves no terminal."""
+    shown = printable(value)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from flambeau.messages import printable
+
 WIDTH = 120
 
 
@@ -55,6 +57,12 @@ def literal(value: object) -> Code | None:
         return None
     known = tuple((word, code) for word, code in parts if code is not None)
     return Group(brackets[0], known, brackets[1]) if len(known) == len(parts) else None
+
+
+def in_docstring(value: str) -> str:
+    """Any text as a piece of a docstring, in which it stands as a terminal may show it."""
+    shown = printable(value).encode("utf-8", "backslashreplace").decode()
+    return shown.replace("\\", r"\\").replace('"', r"\"")
 
 
 def flat(code: Code) -> str:

@@ -15,17 +15,19 @@ import torch
 from torch import nn
 
 from flambeau.artifact import Artifact
+from flambeau.card import escaped
 from flambeau.data.examples import TRAIN, VALID
 from flambeau.ejecting import templates
 from flambeau.ejecting.checking import check
 from flambeau.ejecting.recorder import Recorder
 from flambeau.ejecting.writing import Written, write_model, write_predict, write_train
-from flambeau.errors import CheckFailed, DataError, UsageError
+from flambeau.errors import CheckFailed, DataError, Interrupted, UsageError
 from flambeau.events import Ejected, Show
 from flambeau.exporting.torch import TorchRunner
 from flambeau.goldens import read_goldens
 from flambeau.inputs.custom import CustomPreprocessor
 from flambeau.inputs.input import collate
+from flambeau.journal import terminable
 from flambeau.model import load
 from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
@@ -45,16 +47,20 @@ def eject_model(model: Path, folder: Path, with_data: bool, force: bool, allow_c
         UsageError: the folder is not empty.
         DataError: the model has no golden examples, or the data that is wanted is not at hand.
         CheckFailed: the files answer differently, or a part of the network cannot be written as code.
+        Interrupted: SIGTERM came; nothing is kept.
     """
     if folder.exists() and (not folder.is_dir() or (not force and any(folder.iterdir()))):
         raise UsageError("eject-folder", where=str(folder))
     loaded = load(model, allow_code=allow_code).artifact
-    with writing(folder), _building(folder) as building:
-        count = _write(Path(building), loaded, model, with_data, allow_code)
-        files = sorted(file.name for file in Path(building).iterdir())
-        folder.mkdir(exist_ok=True)
-        for file in files:
-            (Path(building) / file).replace(folder / file)
+    try:
+        with terminable(), writing(folder), _building(folder) as building:
+            count = _write(Path(building), loaded, model, with_data, allow_code)
+            files = sorted(file.name for file in Path(building).iterdir())
+            folder.mkdir(exist_ok=True)
+            for file in files:
+                (Path(building) / file).replace(folder / file)
+    except Interrupted as stop:
+        raise Interrupted("stopped", signal=stop.exit_code - 128) from stop
     ejected = Ejected(folder, tuple(files), sum((folder / file).stat().st_size for file in files), count)
     show(ejected)
     return ejected
@@ -89,15 +95,15 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
     shutil.copyfile(loaded.path / "weights.safetensors", building / "weights.safetensors")
     if with_data:
         np.savez(building / DATA, **_data(loaded, model))  # type: ignore[arg-type]  # no array is called allow_pickle
-    kinds = ", ".join(f"{column} ({kind})" for column, kind in zip(predictor.inputs, _kinds(loaded), strict=True))
+    kinds = ", ".join(f"{escaped(column)} ({kind})" for column, kind in zip(predictor.inputs, _kinds(loaded), strict=True))
     written.files["README.md"] = templates.README.format(
-        name=name,
+        name=escaped(name),
         usage=usage,
         inputs=kinds,
         count=len(examples),
         threads=torch.get_num_threads(),
         data=f", over `{DATA}`" if with_data else f"; it needs `{DATA}`, which `flambeau eject --with-data` writes",
-        missing="".join(f"\n\nNot done by `train.py`: {one}." for one in missing),
+        missing="".join(f"\n\nNot done by `train.py`: {escaped(one)}." for one in missing),
     )
     written.files["requirements.txt"] = _requirements(written.packages)
     for file, content in written.files.items():

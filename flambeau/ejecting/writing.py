@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from flambeau.ejecting import templates
-from flambeau.ejecting.code import Code, laid_out, literal, mapping
+from flambeau.ejecting.code import Code, in_docstring, laid_out, literal, mapping
 from flambeau.ejecting.expressions import Expressions
 from flambeau.ejecting.homes import PLAIN
 from flambeau.ejecting.recorder import Recorder
@@ -59,7 +59,7 @@ def write_model(written: Written, name: str, network: Network, recorder: Recorde
     definitions = shaker.source()
     rows = "".join(f"        {key}={laid_out(code, 9 + len(key), 8)},\n" for key, code in parts)
     written.files["model.py"] = templates.MODEL.format(
-        name=name,
+        name=in_docstring(name),
         version=__version__,
         imports=written.imports(shaker, ["from pathlib import Path", "from safetensors.torch import load_file", "from torch import nn"]),
         definitions=definitions,
@@ -121,8 +121,8 @@ def write_train(
         "from model import Network, build",
     ]
     written.files["train.py"] = templates.TRAIN.format(
-        name=name,
-        missing="".join(f"\nNot done here: {one}." for one in missing) + ("\n" if missing else ""),
+        name=in_docstring(name),
+        missing="".join(f"\nNot done here: {in_docstring(one)}." for one in missing) + ("\n" if missing else ""),
         imports=written.imports(shaker, more),
         epochs=training.epochs,
         batch_size=f'"{training.batch_size}"' if training.batch_size == "all" else training.batch_size,

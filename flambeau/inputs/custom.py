@@ -208,6 +208,15 @@ class CustomPreprocessor(Preprocessor):
         """As what the user wrote."""
         return _guarded(self.target, self.inner.finish, array, self.spec) if self.finishes else array
 
+    @property
+    def longest(self) -> int | None:
+        """As what the user wrote."""
+        return self.inner.longest
+
+    def accepts(self, array: Array) -> bool:
+        """As what the user wrote."""
+        return self.inner.accepts(array)
+
     def picture(self, array: Array) -> str | None:
         """As what the user wrote."""
         return self.inner.picture(array)

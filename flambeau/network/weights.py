@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from flambeau.errors import Notice, RecipeError
 from flambeau.messages import printable, text
 from flambeau.network.matching import Way, is_counter, pairing
+from flambeau.storage import oversized
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Keys under which training programs put the weights of a checkpoint."""
@@ -183,6 +185,7 @@ def _spread(path: Path) -> dict[str, Tensor]:
 
 
 def _checkpoint(path: Path) -> dict[str, Tensor]:
+    _check_sizes(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's words about pickle protocols; what cannot be read is an error of ours
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -192,6 +195,17 @@ def _checkpoint(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, Mapping):
         raise ValueError(f"a {type(found).__name__}, not tensors by name")
     return {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuses an archive that would not fit into the memory; torch unpacks whatever its members claim, and itself packs none."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":  # the same four bytes by which torch knows one
+            return
+        with zipfile.ZipFile(file) as archive:
+            worst = oversized(archive.infolist())
+    if worst is not None:
+        raise ValueError(f"{worst.filename} claims {worst.file_size:,} bytes, packed {worst.compress_size:,}")
 
 
 def _adapted(given: Tensor, wanted: Tensor) -> Tensor:

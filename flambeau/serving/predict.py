@@ -18,6 +18,7 @@ from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, u
 from flambeau.serving.form import FormFiles
 from flambeau.serving.forward import Answer, Result
 from flambeau.serving.model import ServedModel
+from flambeau.serving.problems import abroad
 from flambeau.serving.wire import OCTETS, Wire, wires_of
 from flambeau.types import Example
 
@@ -109,7 +110,7 @@ class Predict:
 
 
 def _shown(result: Result) -> dict[str, object]:
-    return {"error": result.to_json()} if isinstance(result, FlambeauError) else plain(result.prediction)
+    return {"error": abroad(result).to_json()} if isinstance(result, FlambeauError) else plain(result.prediction)
 
 
 def _timing(results: Sequence[Result], seconds: float) -> bytes:

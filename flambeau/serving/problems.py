@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from http import HTTPStatus
 
 import orjson
 
 from flambeau.errors import DataError, FlambeauError, UsageError
+from flambeau.messages import text
+
+log = logging.getLogger("flambeau.serving")
 
 MEDIA = b"application/problem+json"
 
@@ -44,7 +48,9 @@ STATUS = {
     "connections-too-many": 503,
 }
 """HTTP status of our own codes. A code of another room goes by its ending, then by its branch of the error tree."""
-STATUS_BY_ENDING = {"-too-large": 413, "-too-many-pixels": 413, "-format": 415, "-unsupported": 415}
+STATUS_BY_ENDING = {"-too-large": 413, "-format": 415}
+UNTOLD = frozenset({"custom-unreadable"})
+"""Codes whose reason is the words of other people's code: they may name paths and addresses of this machine, so the log alone has them."""
 BRANCHES: tuple[tuple[type[FlambeauError], int], ...] = ((DataError, 422), (UsageError, 400))
 
 
@@ -58,10 +64,18 @@ def status_of(error: FlambeauError) -> int:
     return next((status for branch, status in BRANCHES if isinstance(error, branch)), 500)
 
 
+def abroad(error: FlambeauError) -> FlambeauError:
+    """The error as a client may see it; what is kept from it goes to the log."""
+    if error.code not in UNTOLD:
+        return error
+    log.warning("[%s] %s", error.code, error.what)
+    return type(error)(error.code, where=error.where, **{**error.facts, "reason": text("reason-in-log")})
+
+
 def body_of(error: FlambeauError) -> bytes:
     """The error as problem+json: type, title, status, detail and our code, where and fix."""
     status = status_of(error)
-    facts = error.to_json()
+    facts = abroad(error).to_json()
     return orjson.dumps(
         {
             "type": f"urn:flambeau:problem:{error.code}",

@@ -110,6 +110,9 @@ def test_csv(walked: tuple[Source, Cache, Cleaned, Split]) -> None:
     assert [row["split"] for row in rows if "broken" in row["path"]] == [""]
     assert [row["sha256"] for row in rows] == list(cache.facts.sha256)
     assert {row["label"] for row in rows} == {"cat", "'=2+3"}
+    assert not any(ord(character) < 32 and character not in "\n\t" for character in text) and "\u202e" not in text
+    assert len(text.splitlines()) == 31, "a name breaks no line"
+    assert "cat/\\x1b[31mred.png" in {row["path"] for row in rows}
 
 
 def test_arrays_have_numbers(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, pixels: type) -> None:

@@ -7,6 +7,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from flambeau.demo import write_digits
 from flambeau.errors import CheckFailed, DataError, ExtraMissing, UsageError
 from flambeau.exporting.gate import demand_score, gate
 from flambeau.exporting.openvino import OpenVino
-from flambeau.runtimes import RECORD, compare, speedup
+from flambeau.exports import TRIAL_SIZES
+from flambeau.runtimes import GAIN, RECORD, compare, speedup
 
 pytest.importorskip("openvino")
 
@@ -180,6 +182,52 @@ def test_the_gate(tested: float, exported: float, n: int, is_share: bool, passes
     if not passes:
         with pytest.raises(CheckFailed, match="export-worse"):
             demand_score(found, "here", "openvino")
+
+
+@pytest.mark.parametrize(
+    ("single", "many", "target"),
+    [
+        (1.0, 1.0, "onnx"),
+        (1 / 1.06, 1 / 1.06, "openvino"),
+        (1 / GAIN, 1 / GAIN, "openvino"),  # just as much as is needed
+        (1 / 1.049, 1 / 1.049, "onnx"),
+        (0.5, 2.0, "onnx"),  # what one client gains, many lose
+        (0.5, 1.5, "openvino"),  # the mean of both is what counts
+        (2.0, 2.0, "onnx"),
+    ],
+)
+def test_the_quicker_runner_will_serve(run: Path, monkeypatch: pytest.MonkeyPatch, single: float, many: float, target: str) -> None:
+    def timed(runners: Mapping[str, Any], batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, dict[str, float]]:
+        tested, other = runners
+        assert (tested, other) == ("onnxruntime", "openvino fp32")
+        sizes = [str(len(batch["image"])) for batch in batches]
+        return {tested: dict.fromkeys(sizes, 1.0), other: dict(zip(sizes, (single, many), strict=True))}
+
+    monkeypatch.setattr("flambeau.exports.compare", timed)
+    exported = fb.export(run, "openvino", show=fb.silent)
+    record = json.loads((run / "model.flambeau" / RECORD).read_bytes())
+    assert record == exported.serving
+    assert (record["target"], record["needed"]) == (target, GAIN)
+    assert record["speedup"] == pytest.approx((single * many) ** -0.5)
+    assert set(record["milliseconds"]["onnxruntime"]) == set(map(str, TRIAL_SIZES))
+    runtime = artifact.load(run / "model.flambeau", serving=True).runtime
+    assert runtime.startswith("openvino ") if target == "openvino" else runtime == ""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_wrong_runner_never_serves_however_quick(run: Path, precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fb.export(run, "openvino", show=fb.silent)
+    folder = run / "model.flambeau"
+    before = (folder / RECORD).read_bytes(), (folder / "exports" / "model.xml").read_bytes()
+    asked: list[object] = []
+    monkeypatch.setattr("flambeau.exports.compare", lambda *given: asked.append(given))
+    monkeypatch.setattr(
+        "flambeau.exporting.openvino.OpenVinoRunner.__call__", lambda self, inputs: np.full((len(inputs["image"]), 3), 1 / 3, np.float32)
+    )
+    with pytest.raises(CheckFailed, match="export-differs" if precision == "fp32" else "export-worse"):
+        fb.export(run, "openvino", precision=precision, show=fb.silent)
+    assert not asked, "what is wrong is not even timed"
+    assert before == ((folder / RECORD).read_bytes(), (folder / "exports" / "model.xml").read_bytes())
 
 
 def test_runners_are_timed_in_turns() -> None:

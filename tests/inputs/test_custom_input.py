@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -33,7 +34,7 @@ def heights(value, size):
     data = value.read_bytes() if isinstance(value, Path) else value
     array = np.frombuffer(data, "<f4")
     if not np.isfinite(array).all():
-        raise ValueError("not finite")
+        raise ValueError(f"not finite: {__file__} at {object()}")
     return array.reshape(size).copy()
 
 
@@ -262,6 +263,33 @@ def test_it_is_served(run: Path, scans: Path, package: Path, monkeypatch: pytest
                 assert "/predict" in json.load(response)["paths"]
         finally:
             process.terminate()
+
+
+def test_a_client_is_not_told_what_its_code_says(run: Path, scans: Path, package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths and addresses of this machine are for its log, and for whoever sits in front of it."""
+    good, bad = (scans / "low" / "03.raw").read_bytes(), np.full(12, np.nan, np.float32).tobytes()
+    environment = {**os.environ, "PYTHONPATH": f"{package}:{Path(fb.__file__).parents[1]}", "FLAMBEAU_LANG": "en"}
+    command = [sys.executable, "-m", "flambeau", "serve", str(run), "--port", "0", "--allow-code", "--json"]
+    rows = json.dumps({"inputs": [{"scan": base64.b64encode(one).decode()} for one in (good, bad)]}).encode()
+    told = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        for body, media in ((bad, "application/octet-stream"), (rows, "application/json")):
+            try:
+                with urllib.request.urlopen(urllib.request.Request(f"{url}/predict", body, {"Content-Type": media}), timeout=20) as response:
+                    told.append(response.read().decode())
+            except urllib.error.HTTPError as error:
+                told.append(error.read().decode())
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+    for answer in told:
+        assert "custom-unreadable" in answer and "users_inputs:Scan" in answer and "log" in answer, answer
+        assert str(package) not in answer and "0x" not in answer and "ValueError" not in answer
+    assert log.count(f"ValueError: not finite: {package}") == 2
+    (tmp_path / "bad.raw").write_bytes(bad)
+    assert cli.run(["predict", str(run), str(tmp_path / "bad.raw"), "--allow-code", "--json"]) == 3
+    assert str(package) in capsys.readouterr().out
 
 
 def test_it_is_written_in_no_plain_files(run: Path, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pickle
 import sys
+import tarfile
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from flambeau.network.contract import check_module_export
 from flambeau.network.layer import FEATURES, IMAGE, Shape
 from flambeau.network.spec import TimmNetwork
 from flambeau.network.table import layer_table
+from flambeau.network.weights import read_weights
 from flambeau.types import TensorSpec
 
 timm = pytest.importorskip("timm")
@@ -157,6 +161,59 @@ def test_files_that_are_no_weights(tmp_path: Path, weights: dict[str, torch.Tens
     assert not proof.exists()
     with pytest.raises(RecipeError, match="weights-not-found"):
         made(weights=str(tmp_path / "missing.pth"))
+
+
+def foreign(folder: Path) -> dict[str, Path]:
+    """Files that other programs call a model: an exported program, TorchScript, Keras, archives."""
+    files = {name: folder / name for name in ("model.pt2", "script.pt", "model.keras", "weights.tar", "weights.pth.tar")}
+    layer = nn.Linear(2, 2)
+    torch.export.save(torch.export.export(layer, (torch.zeros(1, 2),)), files["model.pt2"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        torch.jit.save(torch.jit.trace(layer, torch.zeros(1, 2)), files["script.pt"])
+    with zipfile.ZipFile(files["model.keras"], "w") as archive:
+        archive.writestr("config.json", '{"module": "keras"}')
+        archive.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100)
+    inside = folder / "inside.pth"
+    torch.save(layer.state_dict(), inside)
+    for name in ("weights.tar", "weights.pth.tar"):
+        with tarfile.open(files[name], "w") as packed:
+            packed.add(inside, "inside.pth")
+    return files
+
+
+def test_models_of_other_kinds_are_no_weights(tmp_path: Path) -> None:
+    for name, file in foreign(tmp_path).items():
+        with pytest.raises(RecipeError, match="weights-unreadable") as caught:
+            made(weights=str(file))
+        assert name in caught.value.what
+
+
+def packed(file: Path, repeats: int) -> str:
+    """A checkpoint of zeros, its members deflated as torch itself never does, the tensor's bytes `repeats` times as many."""
+    plain = file.with_suffix(".plain")
+    torch.save({"bn1.weight": torch.zeros(1 << 18, dtype=torch.uint8).repeat(repeats)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for member in source.infolist():
+            target.writestr(member.filename, source.read(member))
+    plain.unlink()
+    return str(file)
+
+
+def test_a_packed_checkpoint_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a megabyte that would become 300."""
+    bomb = packed(tmp_path / "bomb.pth", 1200)
+    assert Path(bomb).stat().st_size < 1 << 20
+    small = packed(tmp_path / "small.pth", 4)
+    assert "bn1.weight" in read_weights(Path(small), ())
+    loaded: list[object] = []
+    monkeypatch.setattr(torch, "load", lambda *_, **__: loaded.append(1) or {})
+    with pytest.raises(RecipeError, match="weights-unreadable"):
+        made(weights=bomb)
+    monkeypatch.setattr("flambeau.storage.memory", lambda: 1 << 20)
+    with pytest.raises(RecipeError, match="weights-unreadable"):
+        made(weights=small)
+    assert not loaded
 
 
 def test_a_lying_stride_takes_no_memory(tmp_path: Path) -> None:

@@ -366,3 +366,24 @@ def test_warnings_are_kept_in_the_log(data: Path, quick: Path, tmp_path: Path) -
     log = (tmp_path / "run/log.txt").read_text(encoding="utf-8").splitlines()
     assert [line[1 : line.index("]")] for line in log] == codes
     assert "labels-contradict" in codes
+
+
+def test_a_column_that_gives_the_answer_away_is_told(flambeau: Verb, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = tmp_path / "ripe.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["weight", "stamp", "ripe"])
+        for number in range(120):
+            ripe = number % 2
+            writer.writerow([round(100 + 5 * ripe + 20 * random.normal(), 2), ["AX", "QZ"][ripe], ["no", "yes"][ripe]])
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("training: {epochs: 1, stop_early: null}\n", encoding="utf-8")
+    for verb in (["check", table], ["fit", table, "--run", tmp_path / "run"]):
+        told = flambeau(*verb, "--target", "ripe", "--recipe", recipe, "--json")
+        assert told.code == 0, told.out
+        [line] = [line for line in told.err.splitlines() if "columns-leak" in line]
+        assert "stamp" in line and "weight" not in line
+    assert "[columns-leak] stamp" in (tmp_path / "run/log.txt").read_text(encoding="utf-8")
+    without = flambeau("check", table, "--target", "ripe", "--recipe", recipe, "--exclude", "stamp")
+    assert without.code == 0 and "columns-leak" not in without.err + without.out

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import json
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +18,11 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 import flambeau as fb
+from flambeau.demo import write_digits
 from flambeau.ejecting import templates
+from flambeau.ejecting.code import in_docstring
 from flambeau.errors import CheckFailed, UsageError
+from flambeau.messages import printable
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -89,6 +97,41 @@ def test_texts_through_a_recurrent_network(tmp_path: Path) -> None:
     fb.eject(run.artifact, tmp_path / "plain", show=fb.silent)
     values = ["A GREAT film, &amp; lovely!", "dull http://x.org", "ｂａｄ   and awful \u200b", "the cast"]
     assert answered(tmp_path / "plain", *values) == in_torch(run.artifact, values)
+
+
+NAMES = ['"""\nraise SystemExit(3)\n"""', "a backslash \\", '"', "\\x", "\\N{nothing} {braces} %s", "\ud800\x00\r\x0c\u2028", '\\"""', "猫 # \t'''"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_text_whatever_it_is(name: str) -> None:
+    shown = printable(name).encode("utf-8", "backslashreplace").decode()
+    for template in (templates.MODEL, templates.TRAIN):
+        head = template[: template.index("{imports}")]
+        docstring = head.format(name=in_docstring(name), version="1", missing=f"\nNot done here: {in_docstring(name)}.")
+        [only] = ast.parse(docstring).body
+        assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant)
+        assert shown in str(only.value.value)
+
+
+def test_a_model_with_a_hostile_name(tmp_path: Path) -> None:
+    data = write_digits(tmp_path / '"""\nraise SystemExit("owned")\n"""\\', classes=2, limit=20)
+    fb.fit(data, recipe={"network": ["flatten"], "training": SHORT}, run=tmp_path / "run", show=fb.silent)
+    assert fb.eject(tmp_path / "run", tmp_path / "plain", with_data=True, show=fb.silent).num_checked
+    assert "validation loss" in run_alone(tmp_path / "plain", "train.py")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_one_leaves_nothing(finished: Path, tmp_path: Path, number: int, code: int) -> None:
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from flambeau.cli import main; main()"
+    command = [sys.executable, "-c", program, "eject", str(finished), str(tmp_path / "plain"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob(".plain.*.tmp/model.py")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (code, "stopped"), err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command(finished: Path, tmp_path: Path, flambeau: Callable[..., Any]) -> None:

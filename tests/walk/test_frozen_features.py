@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,39 @@ def test_the_body_is_computed_once_and_the_whole_network_ships(digits: Path, wei
     whole = fb.load(run.path)
     files = sorted(digits.glob("*/*"))[::10]
     assert len({answer.confidence for answer in whole.predict(files)}) > 1, "the graph that ships takes pictures, and answers them differently"
+
+
+def test_each_example_goes_through_the_body_once(digits: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fit of four epochs: every example that is learned from or validated on, and none twice."""
+    seen: dict[str, list[torch.Tensor]] = {"features": [], "training": [], "": []}
+    phase = [""]
+    forward, computed, trained = Frozen.forward, learning.features_of, learning.train
+
+    def counted(self: Frozen, x: Any) -> Any:
+        if phase[-1] and not x.is_meta:  # shapes alone are looked up with tensors that hold nothing
+            seen[phase[-1]] += x.detach().clone()
+        return forward(self, x)
+
+    def features_of(*given: Any) -> Any:
+        phase.append("features")
+        try:
+            return computed(*given)
+        finally:
+            phase.append("training")
+
+    def train(*given: Any, **options: Any) -> Any:
+        yield from trained(*given, **options)
+        phase.append("")
+
+    monkeypatch.setattr(Frozen, "forward", counted)
+    monkeypatch.setattr(learning, "features_of", features_of)
+    monkeypatch.setattr(learning, "train", train)
+    run = fb.fit(digits, recipe=recipe(weights, []), run=tmp_path / "counted", show=lambda event: None)
+    assert (len(_metrics(run.path)), phase) == (4, ["", "features", "training", ""])
+    with (run.path / "split.csv").open(encoding="utf-8", newline="") as file:
+        used = sum(line["split"] in ("train", "valid") for line in csv.DictReader(file))
+    assert len({picture.numpy().tobytes() for picture in seen["features"]}) == len(seen["features"]) == used
+    assert not seen["training"]
 
 
 def test_the_head_learns_as_it_does_behind_the_body(digits: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import html.parser
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 import flambeau as fb
+from flambeau.messages import printable
 
 CLASSES = [
     "<img src=x onerror=alert(1)>",
@@ -136,6 +138,9 @@ def test_markdown_stays_markdown(run: tuple[Path, str, str]) -> None:
     card = (run[0] / "model.flambeau/README.md").read_text(encoding="utf-8")
     head = card.split("---\n")[1]
     assert set(yaml.safe_load(head)) == {"library_name", "tags"}
+    cells = {html.unescape(line[2:].partition(" | ")[0]) for line in card.splitlines() if line.startswith("| ")}
+    assert cells >= {printable(label) for label in CLASSES}, "whoever reads it as Markdown sees the names"
+    assert "# <b>photos & co" in map(html.unescape, card.splitlines())
 
 
 def test_a_spreadsheet_computes_nothing(run: tuple[Path, str, str]) -> None:
