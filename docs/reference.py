@@ -129,7 +129,13 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
     parts = {
         "data": "DataConfig",
         "data.split": "SplitConfig",
-        "inputs.NAME": "ImageInput",
+        "data.series": "SeriesConfig",
+        "inputs.NAME (image)": "ImageInput",
+        "inputs.NAME (text)": "TextInput",
+        "inputs.NAME.clean": "Cleaning",
+        "inputs.NAME (audio)": "AudioInput",
+        "inputs.NAME (sequence)": "SequenceInput",
+        "inputs.NAME (table)": "TableInput",
         "inputs.NAME (custom)": "CustomInput",
         "task (classification)": "Classification",
         "task (multi_label)": "MultiLabel",
@@ -140,7 +146,9 @@ def _recipe(words: Mapping[str, str]) -> Iterator[str]:
         "network": "LayerList",
         "network.initialise": "Initialise",
         "network.timm": "TimmNetwork",
+        "network.transformers": "TransformersNetwork",
         "network.custom": "CustomNetwork",
+        "network.branches": "Branches",
         "training": "TrainingConfig",
         "training.groups": "Pace",
         "test": "TestConfig",
@@ -215,9 +223,9 @@ def _bounds(schema: Node) -> str:
     if low is None or high is None:
         return ""
     if high > MOST:
-        return f", {low:g}+"
+        return f", {low:,.10g}+"
     above, below = ">" if "exclusiveMinimum" in schema else "", "<" if "exclusiveMaximum" in schema else ""
-    return f", {above}{low:g} to {below}{high:g}"
+    return f", {above}{low:,.10g} to {below}{high:,.10g}"
 
 
 def _text(schema: Node) -> str:
