@@ -71,9 +71,9 @@ def spread(values: Sequence[float], form: str = ".3f") -> tuple[str, str]:
 
 
 def record(what: str, measured: str, n: int, between: str, command: str) -> None:
-    """Puts a row into RESULTS.md, in place of the one for the same question, and prints it."""
+    """Puts a row into RESULTS.md, in place of the one for the same question by the same command, and prints it."""
     row = f"| {what} | {measured} | {n} | {between} | `{command}` | {machine()} | {date.today().isoformat()} |"
     old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
-    rows = [line for line in old.removeprefix(HEAD).splitlines() if line and not line.startswith(f"| {what} |")]
+    rows = [line for line in old.removeprefix(HEAD).splitlines() if line and not (line.startswith(f"| {what} |") and f"| `{command}` |" in line)]
     RESULTS.write_text(HEAD + "\n".join([*rows, row]) + "\n", encoding="utf-8")
     print(f"{what}: {measured}  (n={n}, {between})")

@@ -7,6 +7,7 @@ from typing import Any
 
 import mosec
 import numpy as np
+import orjson
 from serving_peers import BATCH, answer, decoded, runner
 
 MODEL, SIZE, MODE = os.environ["MODEL"], int(os.environ["SIZE"]), os.environ["MODE"]
@@ -19,6 +20,9 @@ class Infer(mosec.Worker):
 
     def deserialize(self, data: bytes) -> np.ndarray:
         return decoded(data, SIZE, MODE)
+
+    def serialize(self, data: Any) -> bytes:
+        return orjson.dumps(data)
 
     def forward(self, data: Any) -> Any:
         if IS_BATCHED:
