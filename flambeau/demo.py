@@ -14,6 +14,7 @@ from typing import Any
 from flambeau.errors import CheckFailed, DeviceError, ExtraMissing
 from flambeau.events import Show
 from flambeau.messages import text
+from flambeau.storage import disk_error
 from flambeau.types import Classified
 
 LEVELS = 16
@@ -26,6 +27,10 @@ def write_digits(folder: Path, classes: int = 10, limit: int | None = None) -> P
     Args:
         classes: only the digits below this one.
         limit: only the first so many of each class.
+
+    Raises:
+        ExtraMissing: scikit-learn is not installed.
+        DeviceError: the disk is full or the folder cannot be written.
     """
     import numpy as np
     from PIL import Image
@@ -40,8 +45,11 @@ def write_digits(folder: Path, classes: int = 10, limit: int | None = None) -> P
         if label >= classes or (limit is not None and written[label] >= limit):
             continue
         file = folder / str(label) / f"{written[label]:03d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((picture * (255 / LEVELS)).round().astype(np.uint8)).save(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((picture * (255 / LEVELS)).round().astype(np.uint8)).save(file)
+        except OSError as error:
+            raise disk_error(error, folder) from error
         written[label] += 1
     return folder
 

@@ -86,18 +86,26 @@ class Journal:
                     self._begin(plan)
                 yield folder
             except (Interrupted, KeyboardInterrupt) as stop:
-                folder.write(status="interrupted")
+                if folder.record.exists():
+                    with undisturbed():
+                        folder.write(status="interrupted")
                 number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
                 at_once = isinstance(stop, Interrupted) and stop.code == "interrupted-at-once"
                 code = "run-stopped-at-once" if at_once else "run-interrupted"
                 raise Interrupted(code, signal=number, where=str(folder.path), run=folder.path) from stop
-            except FlambeauError:
-                if not self.resumed and not folder.checkpoints.exists():
-                    discard(folder)
-                elif not self.resumed:
-                    with suppress(FlambeauError):
-                        folder.write(status="failed")
+            except Exception as error:
+                if not self.resumed:
+                    self._failed(error)
                 raise
+
+    def _failed(self, error: Exception) -> None:
+        """Leaves no folder of a run that came to nothing by its user's mistake; one that a bug or the system stopped is there to be looked at."""
+        folder = self.opened_folder
+        if isinstance(error, FlambeauError) and not folder.checkpoints.exists():
+            discard(folder)
+        elif folder.record.exists():
+            with suppress(FlambeauError):
+                folder.write(status="failed")
 
     def _begin(self, plan: Plan) -> None:
         folder = self.opened_folder
@@ -204,3 +212,17 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """SIGINT and SIGTERM change nothing inside: the last word of a run that was stopped is written, however often it is told to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

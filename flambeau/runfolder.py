@@ -7,7 +7,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flambeau.artifact import MANIFEST, SUFFIX
 from flambeau.errors import DataError, UsageError
@@ -33,6 +35,28 @@ WRITTEN = frozenset(
 """All that a run writes into its folder."""
 FIRST = frozenset({LOCK, "log.txt", "recipe.yaml", "recipe.resolved.yaml"})
 """What it writes before run.json makes it a run."""
+
+
+class _Record(BaseModel):
+    """What is read of run.json; there is more in it."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+    status: Literal["running", "interrupted", "failed", "finished"]
+    created: str
+    network: str
+    why: str
+    refit: bool
+    find_lr: bool
+    in_memory: bool
+    data: str = ""
+
+
+class _Finished(_Record):
+    """What is read of it when the run came to its end."""
+
+    test: dict[str, Any]
+    baseline: dict[str, Any]
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -85,19 +109,36 @@ class RunFolder:
         """What `run.json` says.
 
         Raises:
-            DataError: the folder holds no run.
+            DataError: the folder holds no run, or run.json is not what a run writes.
         """
+        if not self.record.is_file():
+            raise DataError("run-missing", where=str(self.path), similar=_latest(self.path))
+        content = self._content()
         try:
-            content = json.loads(self.record.read_bytes())
-        except (OSError, ValueError) as error:
-            raise DataError("run-missing", where=str(self.path), similar=_latest(self.path)) from error
-        assert isinstance(content, dict)
+            (_Finished if content.get("status") == "finished" else _Record).model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise self._damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         return content
 
     def write(self, **facts: object) -> None:
         """Adds `facts` to `run.json`."""
-        before = json.loads(self.record.read_bytes()) if self.record.exists() else {}
+        before = self._content() if self.record.exists() else {}
         write_atomically(self.record, to_json({**before, **facts}))
+
+    def _content(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.record.read_bytes())
+        except OSError as error:
+            raise self._damaged(error.strerror or type(error).__name__) from error
+        except (ValueError, RecursionError) as error:
+            raise self._damaged("not JSON") from error
+        if not isinstance(content, dict):
+            raise self._damaged("not a JSON object")
+        return content
+
+    def _damaged(self, reason: str) -> DataError:
+        return DataError("run-damaged", where=str(self.record), reason=reason, run=self.path)
 
 
 def new_run(path: Path | None, name: str, force: bool) -> RunFolder:

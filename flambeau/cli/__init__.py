@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from flambeau.cli.output import json_wanted, print_error, use_utf8
+from flambeau.cli.output import json_wanted, open_streams, print_error, use_utf8
 from flambeau.errors import FlambeauError, Interrupted, UsageError
 from flambeau.garbage import search_rarely
 from flambeau.messages import text
@@ -57,13 +57,18 @@ def flambeau() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and ends the process with the exit code of UX: 0, or by kind of error."""
+    outlet = open_streams()
     use_utf8()
     # threads that wait for each other sleep instead of spinning: with a busy neighbour, a step of training takes half the time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy multiplies nothing large here, and the threads of its OpenBLAS take a tenth of a CPU second to start
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     search_rarely()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if outlet is not None and (problem := outlet.problem()) is not None:
+        print_error(problem, as_json=False)
+        code = code or problem.exit_code
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -80,10 +85,6 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         print_error(Interrupted("stopped"), as_json)
         return 130
-    except BrokenPipeError:
-        # the reader of our output has gone (`| head`): nothing to report, and nobody to report it to
-        sys.stderr.close()
-        return 0
     except Exception as error:  # noqa: BLE001
         return _unforeseen(error, as_json)
     return result if isinstance(result, int) else 0

@@ -7,14 +7,55 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flambeau.errors import FlambeauError
+from flambeau.errors import DeviceError, FlambeauError
 
 if TYPE_CHECKING:
     from flambeau.events import Show
+
+
+class Outlet(io.FileIO):
+    """A standard stream that never stops the work: what a reader that has gone or a full disk does not take is lost, and all after it."""
+
+    lost: OSError | None = None
+    """Why it takes nothing any more."""
+
+    def write(self, data: Any) -> int:
+        """As a file's, but it does not fail."""
+        if self.lost is None:
+            try:
+                return super().write(data)
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                self.lost = error
+        return len(data)
+
+    def problem(self) -> DeviceError | None:
+        """What somebody who waits for the output has to hear; a reader that has gone (`| head`) waits for nothing."""
+        sys.stdout.flush()
+        if self.lost is None or isinstance(self.lost, BrokenPipeError):
+            return None
+        return DeviceError("output-lost", reason=self.lost.strerror or type(self.lost).__name__)
+
+
+def open_streams() -> Outlet | None:
+    """Makes outlets of the standard streams of this process; that of standard output, if there is one."""
+    sys.stdout, out = _outlet(sys.stdout)
+    sys.stderr, _ = _outlet(sys.stderr)
+    return out
+
+
+def _outlet(stream: TextIO) -> tuple[TextIO, Outlet | None]:
+    """A stream of the process, written through an outlet; another one (of a test, of a notebook) stays as it is."""
+    if not isinstance(stream, io.TextIOWrapper) or stream not in (sys.__stdout__, sys.__stderr__):
+        return stream, None
+    raw = Outlet(stream.fileno(), "w", closefd=False)
+    by_line = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=by_line), raw
 
 
 def use_utf8() -> None:

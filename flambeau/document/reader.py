@@ -6,6 +6,9 @@ a cap on size, depth and on what aliases expand to. JSON is read too, being (nea
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as File
@@ -60,6 +63,8 @@ def read_file(file: File) -> Document:
         RecipeError: it is not there, cannot be read, is too large, or is not what `read` accepts.
     """
     try:
+        if isinstance(file, os.PathLike) and not stat.S_ISREG(file.stat().st_mode):  # a named pipe would wait for its writer for ever
+            raise OSError(errno.EINVAL, "not a file")
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:

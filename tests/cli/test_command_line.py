@@ -153,16 +153,6 @@ def test_the_process_ends_with_the_code(capsys: pytest.CaptureFixture[str], monk
         assert caught.value.code == code
 
 
-def test_output_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(**words: object) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr("flambeau.pipeline.check", gone)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert cli.run(["check", "x"]) == 0
-    assert sys.stderr.closed
-
-
 def test_json_is_known_before_arguments_are_parsed() -> None:
     assert json_wanted(["fit", "--json"])
     assert not json_wanted(["predict", "run", "--", "--json"])

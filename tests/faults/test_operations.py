@@ -16,6 +16,7 @@ import pytest
 import flambeau as fb
 from flambeau import pipeline
 from flambeau.messages import columns
+from flambeau.runfolder import RunFolder
 from flambeau.types import Epoch
 
 Command = Callable[..., tuple[int, dict[str, Any]]]
@@ -41,23 +42,63 @@ def wait_for(process: subprocess.Popen[str], run: Path, epochs: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_second_signal_stops_at_once(process: Process, slow_recipe: Path, few_digits: Path, tmp_path: Path, number: int, code: int) -> None:
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+
+
+def is_said_to_be_interrupted(fit: subprocess.Popen[str], run: Path, code: int) -> str:
+    """The code of the one object on standard output of a run that was stopped; whatever it is, all else is as promised."""
+    out, err = fit.communicate(timeout=60)
+    assert (fit.returncode, err, out.count("\n")) == (code, "", 1)
+    assert json.loads((run / "run.json").read_bytes())["status"] == "interrupted"
+    assert not [*run.glob(".*.tmp"), *run.glob("checkpoints/.*")]
+    error = json.loads(out)["error"]
+    assert error["where"] == str(run) and f"--resume {run}" in error["fix"]
+    return str(error["code"])
+
+
+@SIGNALS
+def test_a_signal_before_the_first_epoch(process: Process, slow_recipe: Path, few_digits: Path, tmp_path: Path, number: int, code: int) -> None:
+    """Nothing is trained yet: no loop is there that would wait for the end of its step."""
+    run = tmp_path / "run"
+    fit = process("fit", few_digits, "--recipe", slow_recipe, "--run", run, "--json")
+    limit = time.monotonic() + 120
+    while not (run / "run.json").exists():
+        assert fit.poll() is None and time.monotonic() < limit
+        time.sleep(0.001)
+    fit.send_signal(number)
+    assert is_said_to_be_interrupted(fit, run, code) in ("run-interrupted", "run-stopped-at-once")
+
+
+@SIGNALS
+@pytest.mark.parametrize("again", [0, 1])
+def test_a_signal_or_two_while_it_trains(
+    process: Process, slow_recipe: Path, few_digits: Path, tmp_path: Path, number: int, code: int, again: int
+) -> None:
     """The first one lets the running step end and saves; whoever cannot wait for that sends another one."""
     run = tmp_path / "run"
     fit = process("fit", few_digits, "--recipe", slow_recipe, "--run", run, "--json")
     wait_for(fit, run, 1)
-    for _ in range(200):  # also while it saves, writes run.json, says good-bye
+    for _ in range(1 + again):
+        fit.send_signal(number)
+        time.sleep(0.001)
+    assert is_said_to_be_interrupted(fit, run, code) in ("run-interrupted", "run-stopped-at-once")[: 1 + again]
+
+
+@SIGNALS
+def test_many_signals_break_no_file(process: Process, slow_recipe: Path, few_digits: Path, tmp_path: Path, number: int, code: int) -> None:
+    """Those that come when the run is over, while it says good-bye, may end the process before it has."""
+    run = tmp_path / "run"
+    fit = process("fit", few_digits, "--recipe", slow_recipe, "--run", run, "--json")
+    wait_for(fit, run, 1)
+    for _ in range(200):
         fit.send_signal(number)
         if fit.poll() is not None:
             break
         time.sleep(0.001)
-    out, err = fit.communicate(timeout=30)
-    assert fit.returncode in (code, -number), err
-    if out:
-        assert json.loads(out)["error"]["code"] in ("run-stopped-at-once", "run-interrupted", "interrupted", "interrupted-at-once", "stopped")
+    fit.communicate(timeout=30)
+    assert fit.returncode in (code, -number)
     assert not list(run.glob(".*.tmp")) + list((run / "checkpoints").glob(".*"))
-    assert json.loads((run / "run.json").read_bytes())["status"] in ("running", "interrupted")
+    assert RunFolder(run).read()["status"] in ("running", "interrupted")
 
 
 def test_what_is_lost_by_a_second_signal_is_said(few_digits: Path, small_recipe: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 
@@ -101,6 +102,15 @@ def test_lists_of_words(tmp_path):
         with pytest.raises(DataError) as raised:
             words_in(path)
         assert raised.value.code == code
+
+
+def test_a_pipe_is_no_list_of_words(tmp_path):
+    """Nobody writes into it: to open it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(DataError) as raised:
+            words_in(path)
+        assert (raised.value.code, raised.value.facts["reason"]) == ("word-list", "not a file")
 
 
 def test_stop_words():

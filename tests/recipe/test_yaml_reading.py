@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -249,3 +252,19 @@ def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_file(tmp_path / "a\0b")
     assert caught.value.code == "recipe-unreadable"
+
+
+def test_a_pipe_is_no_recipe(tmp_path: Path) -> None:
+    """Nobody writes into it: to open it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/zero")):
+        with pytest.raises(RecipeError) as caught:
+            read_file(file)
+        assert (caught.value.code, caught.value.facts["reason"]) == ("recipe-unreadable", "not a file")
+
+
+def test_a_member_of_an_archive_is_a_recipe(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("r.yaml", "a: 1")
+    member: Any = zipfile.Path(tmp_path / "a.zip", "r.yaml")
+    assert read_file(member).tree == {"a": 1}

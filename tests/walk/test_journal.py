@@ -14,13 +14,23 @@ import pytest
 
 import flambeau as fb
 from flambeau.errors import DataError, DeviceError, Interrupted
-from flambeau.events import Surveyed
+from flambeau.events import Planned, Surveyed
 from flambeau.goldens import read_goldens, size_of, write_goldens
-from flambeau.journal import terminable
+from flambeau.journal import journal_of, terminable
 from flambeau.members import read_json, to_json
+from flambeau.planning import Request
 from flambeau.runfolder import RunFolder, discard, find_artifact, find_run, new_run
 from flambeau.storage import writing
 from flambeau.tasks.one_of import OneOfTarget
+from flambeau.types import Epoch
+
+RECORD = {"status": "running", "created": "2025", "network": "mlp", "why": "", "refit": False, "find_lr": False, "in_memory": False}
+"""What a run says of itself when it begins, as far as it is read again."""
+DAMAGED = [
+    *(b"", b"{", b"\xff", b"[]", b"{}", b"null", b"[" * 100_000, b'{"status": "running"}'),
+    *(to_json({**RECORD, **wrong}) for wrong in ({"status": "finished"}, {"status": 1}, {"in_memory": "no"}, {"network": None}, {"data": []})),
+    to_json({**RECORD, "status": "finished", "test": [], "baseline": {}, "seconds": {}}),
+]
 
 
 def test_a_terminated_process_ends_as_an_interrupted_one() -> None:
@@ -109,12 +119,27 @@ def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert [entry.name for entry in run.path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("kind", [Planned, Epoch])
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), BrokenPipeError(errno.EPIPE, "gone"), OSError(errno.ENOSPC, "full")])
+def test_a_run_that_a_bug_stops_is_not_running(few_digits: Path, tiny: Path, tmp_path: Path, kind: type, error: Exception) -> None:
+    """Whatever the error is, and whether or not there is a checkpoint; the run can be taken up."""
+
+    def fail(event: object) -> None:
+        if isinstance(event, kind):
+            raise error
+
+    with pytest.raises((type(error), DeviceError)):
+        fb.fit(few_digits, recipe=tiny, run=tmp_path / "run", show=fail)
+    assert RunFolder(tmp_path / "run").read()["status"] == "failed"
+    assert fb.fit(resume=tmp_path / "run", show=fb.silent).test
+
+
 def test_finding_runs(tmp_path: Path) -> None:
     run = new_run(tmp_path / "run", "x", force=False)
     assert find_run(run.path) is None
-    run.write(status="running", name="x")
-    run.write(status="finished")
-    assert run.read() == {"status": "finished", "name": "x"}
+    run.write(**RECORD, name="x")
+    run.write(status="interrupted")
+    assert run.read() == {**RECORD, "status": "interrupted", "name": "x"}
     assert find_run(run.artifact) == run
     assert find_run(run.path) == run
     with pytest.raises(DataError) as caught:
@@ -123,11 +148,30 @@ def test_finding_runs(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         find_artifact(tmp_path / "ran")
     assert str(run.path) in caught.value.fix
-    run.record.write_bytes(b"{")
     with pytest.raises(DataError) as caught:
-        RunFolder(run.path).read()
+        RunFolder(tmp_path / "ran").read()
     assert caught.value.code == "run-missing"
     assert json.loads(to_json({"a": 1})) == {"a": 1}
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_record_is_called_so(tmp_path: Path, content: bytes) -> None:
+    run = RunFolder(tmp_path)
+    run.record.write_bytes(content)
+    for use in (run.read, lambda: journal_of(Request(), tmp_path, fb.silent, refit=False, find_lr=False)):
+        with pytest.raises(DataError) as caught:
+            use()
+        assert (caught.value.code, caught.value.where) == ("run-damaged", str(run.record))
+        assert f"--run {tmp_path} --force" in caught.value.fix
+    assert new_run(tmp_path, "x", force=True).path == tmp_path
+
+
+def test_a_record_that_nobody_writes(tmp_path: Path) -> None:
+    """A pipe in its place would be waited for."""
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(DataError) as caught:
+        RunFolder(tmp_path).read()
+    assert caught.value.code == "run-missing"
 
 
 def test_a_survey_looks_at_each_row_once_however_many_classes_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def words_in(path: Path) -> tuple[str, ...]:
         DataError: it cannot be read, or is no such list.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a named pipe would wait for its writer for ever
+            raise DataError("word-list", where=str(path), reason="not a file")
+        if status.st_size > MAX_BYTES:
             raise DataError("word-list", where=str(path), reason=f"> {MAX_BYTES:,} bytes")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
