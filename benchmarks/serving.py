@@ -24,7 +24,6 @@ from statistics import median
 import psutil
 from measuring import record
 from serving_models import Case, prepare
-from serving_peers import PACKAGES
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -33,6 +32,10 @@ OURS = "flambeau"
 SERVERS = {OURS: "", "fastapi": "serving_peers.py", "litserve": "serving_litserve.py", "mosec": "serving_mosec.py"}
 WARM_SECONDS = 2.0
 """Load before what counts, for every server: first batches of a size plan their memory, and ours finds its size by them."""
+PACKAGES = (
+    "litserve", "mosec", "fastapi", "uvicorn[standard]", "python-multipart", "orjson", "pillow", "simplejpeg", "onnxruntime", "openvino", "numpy",
+)  # fmt: skip
+"""Of the peers' environment."""
 SINGLES = ("litserve", "mosec")
 """Those whose setting for one client is another than for many."""
 
@@ -189,10 +192,11 @@ def peers(scratch: Path) -> Path:
     """The Python of the peers' environment, made now if need be."""
     folder = scratch / "peers"
     python = folder / "bin" / "python"
-    if not (folder / ".complete").exists():
+    done = folder / ".complete"
+    if not done.exists() or done.read_text() != " ".join(PACKAGES):
         venv.create(folder, with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True)
-        (folder / ".complete").touch()
+        done.write_text(" ".join(PACKAGES))
     return python
 
 
