@@ -37,7 +37,7 @@ CLAUSES: dict[str, str] = {
     "operations: kill -9": "faults/test_file_events.py::a_checkpoint_at_every_third_file_event ::ten_kills_at_random_moments"
     " ::two_hundred_kills_at_random_moments",
     "operations: damaged checkpoint": "walk/test_fit_resume.py::a_damaged_checkpoint_costs_an_epoch_not_the_run ::no_checkpoint_is_whole",
-    "operations: signals": "walk/test_fit_resume.py::a_signal_saves_and_says_how_to_go_on faults/test_operations.py::a_second_signal_stops_at_once",
+    "operations: signals": "walk/test_fit_resume.py::a_signal_saves_and_says_how_to_go_on faults/test_operations.py::a_signal_or_two_while_it_trains",
     "operations: two fits": "faults/test_operations.py::the_lock_of_a_killed_process_blocks_nobody walk/test_fit_resume.py::one_at_a_time",
     "operations: threads": "training/test_resuming.py::the_threads_of_the_checkpoint_are_used_again",
     "operations: shared memory": "faults/test_operations.py::fitting_needs_no_shared_memory",

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,14 @@ def slow_recipe(tmp_path: Path) -> Path:
     training = {"epochs": 2_000, "stop_early": None, "threads": 1, "checkpoint_seconds": 3600, "precision": "fp32"}
     path.write_text(json.dumps({"network": network, "training": training}), encoding="utf-8")
     return path
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """A shell starts jobs in the background with SIGINT ignored, and what they start inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def wait_for(process: subprocess.Popen[str], run: Path, epochs: int) -> None:
