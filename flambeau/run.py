@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from flambeau.members import read_json
 from flambeau.model import Model, load
 from flambeau.runfolder import RunFolder
 from flambeau.types import Prediction
@@ -55,5 +55,5 @@ def read_run(folder: RunFolder, allow_code: bool = False) -> Run:
     """A finished run folder -> its run, from what is on the disk."""
     record = folder.read()
     proof = folder.artifact / "verification.json"
-    verification = json.loads(proof.read_bytes())["onnx"] if proof.exists() else None
+    verification = read_json(proof, missing={}).get("onnx")
     return Run(folder.path, folder.artifact, record["test"], record["baseline"], record["seconds"], verification, allow_code)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -49,8 +51,10 @@ def open_streams() -> Outlet | None:
     return out
 
 
-def _outlet(stream: TextIO) -> tuple[TextIO, Outlet | None]:
+def _outlet(stream: TextIO | None) -> tuple[TextIO, Outlet | None]:
     """A stream of the process, written through an outlet; another one (of a test, of a notebook) stays as it is."""
+    if stream is None:  # closed (`>&-`); opened again before another file gets its number
+        return Path(os.devnull).open("w", encoding="utf-8"), None
     if not isinstance(stream, io.TextIOWrapper) or stream not in (sys.__stdout__, sys.__stderr__):
         return stream, None
     raw = Outlet(stream.fileno(), "w", closefd=False)
@@ -99,8 +103,6 @@ def shown(as_json: bool) -> Show:
 
 
 def _colour() -> bool:
-    import os
-
     return sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
 

@@ -31,9 +31,9 @@ class Limits(Config):
     body_seconds: float = Field(8.0, gt=0)
     """For the body, plus the time it takes at `min_body_rate`."""
     min_body_rate: float = Field(64 << 10, gt=0)
-    """Bytes per second that a large upload must keep up on average."""
+    """Bytes per second that a large upload, and the reading of a large answer, must keep up on average."""
     write_seconds: float = Field(10.0, gt=0)
-    """How long a client may leave its answer unread."""
+    """How long a client may leave its answer unread, or read it more slowly than at `min_body_rate`."""
     idle_seconds: int = Field(30, ge=1)
     """How long an open connection may be silent between two requests."""
     wait_seconds: float = Field(5.0, gt=0)

@@ -217,7 +217,10 @@ class _Track:
         for _ in range(ROUNDS):
             if not running or self._is_spent:
                 break
-            running = [one for one in self._take_turns(best, *running) if one is not best and one.agrees(self._plain)]
+            able = self._take_turns(best, *running)
+            if best not in able:  # it could go on for a while only
+                return self._plain
+            running = [one for one in able if one is not best and one.agrees(self._plain)]
             quickest = min(one.best for one in (best, *running))
             running = [one for one in running if one.best <= SLOWER * quickest]
         faster = [one for one in running if _is_faster(one.seconds, best.seconds[start:])]

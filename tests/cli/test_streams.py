@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,12 @@ def test_digits_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
         write_digits(tmp_path / "digits")
     assert (caught.value.code, caught.value.where) == (code, str(tmp_path / "digits"))
     assert str(tmp_path) in caught.value.fix
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_training_without_streams(few_digits: Path, tmp_path: Path, closed: str) -> None:
+    """As some schedulers start their jobs. Files must not get the numbers of the streams."""
+    words = [sys.executable, "-m", "flambeau", "fit", few_digits, "--run", tmp_path / "run", "--epochs", 1, *QUICK]
+    done = subprocess.run(["sh", "-c", f"exec {shlex.join(map(str, words))} {closed}"], check=False, capture_output=True, timeout=120)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert status(tmp_path / "run") == "finished"

@@ -18,6 +18,7 @@ from flambeau.inputs.words.lists import cleaned, stop_words_of, words_in
 from flambeau.inputs.words.raw import cut, raw_text
 from flambeau.inputs.words.recognition import is_text, suited_length
 from flambeau.inputs.words.segmentation import segmented
+from flambeau.inputs.words.vectors import read_vectors
 from flambeau.inputs.words.vocabulary import FIRST, NOTHING, UNKNOWN, Vocabulary, counted, shortened
 
 SENTENCES = ["the cat sat on the mat", "the dog sat", "a cat and a dog", "the mat"]
@@ -111,6 +112,8 @@ def test_a_pipe_is_no_list_of_words(tmp_path):
         with pytest.raises(DataError) as raised:
             words_in(path)
         assert (raised.value.code, raised.value.facts["reason"]) == ("word-list", "not a file")
+        with pytest.raises(DataError, match="not a file"):
+            read_vectors(path, ("a",))
 
 
 def test_stop_words():

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from flambeau.errors import DataError, FlambeauError
+from flambeau.predictor import Predictor
 from flambeau.serving import batcher as batching
 from flambeau.serving.batcher import Batcher
 from flambeau.serving.capacity import Capacity, measure
 from flambeau.serving.config import Limits
 from flambeau.serving.forward import Answer, Forward, Ran
+from flambeau.types import TensorSpec
 
 
 def batcher(model, observe=lambda ran: None, max_queue=1000, queue_seconds=10.0):
@@ -25,6 +27,17 @@ def reads(model, pictures):
 
 def blank_reads(count):
     return [lambda: {"image": np.zeros((1, 8, 8), np.uint8)}] * count
+
+
+def of_any_length(model, runner):
+    """A predictor whose pictures are as wide as they like."""
+
+    class Varying(type(model.predictor.inputs["image"])):
+        @property
+        def spec(self):
+            return TensorSpec(("channels", "height", "width"), (1, 8, None), "uint8")
+
+    return Predictor({"image": Varying()}, runner, model.predictor.target)
 
 
 @pytest.mark.parametrize(
@@ -247,14 +260,6 @@ def test_a_batch_is_made_longer_where_that_brings_much(model):
 
 def test_examples_of_any_length_run_in_the_loop_while_they_are_short(model):
     """The start has timed sixteen steps; an example of a thousand takes sixty times as long."""
-    from flambeau.predictor import Predictor
-    from flambeau.types import TensorSpec
-
-    class Varying(type(model.predictor.inputs["image"])):
-        @property
-        def spec(self):
-            return TensorSpec(("channels", "height", "width"), (1, 8, None), "uint8")
-
     in_loop = []
 
     def runner(inputs):
@@ -263,7 +268,7 @@ def test_examples_of_any_length_run_in_the_loop_while_they_are_short(model):
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
     async def main():
-        collector = Batcher(Predictor({"image": Varying()}, runner, model.predictor.target), Limits(), lambda ran: None)
+        collector = Batcher(of_any_length(model, runner), Limits(), lambda ran: None)
         in_loop.clear()
         for length in (16, 1000, 1000, 1000, 16):
             await collector.submit([lambda length=length: {"image": np.zeros((1, 8, length), np.uint8)}], 8 * length)[0]
@@ -411,21 +416,13 @@ def test_an_empty_batch_of_readable_examples(model):
 
 
 def test_values_of_varying_size_are_collated(model):
-    from flambeau.predictor import Predictor
-    from flambeau.types import TensorSpec
-
-    class Varying(type(model.predictor.inputs["image"])):
-        @property
-        def spec(self):
-            return TensorSpec(("channels", "height", "width"), (1, 8, None), "uint8")
-
     shapes = []
 
     def runner(inputs):
         shapes.append(inputs["image"].shape)
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
-    predictor = Predictor({"image": Varying()}, runner, model.predictor.target)
+    predictor = of_any_length(model, runner)
     assert len(Forward(predictor, 4)([lambda: {"image": np.zeros((1, 8, 5), np.uint8)}] * 2).results) == 2
     assert shapes == [(2, 1, 8, 5)]
     Batcher(predictor, Limits(), lambda ran: None)

@@ -203,6 +203,24 @@ def test_a_way_that_a_network_cannot_go_is_not_gone(digits: Any, tmp_path: Path,
     assert not any(refused in (trial.precision, trial.memory_format) for trial in tried)
 
 
+def test_a_winner_that_fails_later_is_given_up(digits: Any, small_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wins the first race and can go no further in the second: the memory of a GPU is full, say."""
+    taken = 0
+
+    def step(self: Any) -> float:
+        nonlocal taken
+        is_winner = self.settings["precision"] == "bf16" and self.settings["fused"]
+        taken += is_winner
+        if is_winner and taken > 4:
+            raise torch.OutOfMemoryError("full")
+        self.losses.append(next(self._steps))
+        return {"fp32": 1.0, "bf16": 0.5}[self.settings["precision"]]
+
+    monkeypatch.setattr(Candidate, "step", step)
+    [chosen] = [trial for trial in trials(digits, small_net(), tmp_path, memory_format="contiguous", compile=False) if trial.chosen]
+    assert (chosen.precision, chosen.fused, taken) == ("fp32", True, 5)
+
+
 def test_a_network_that_cannot_take_a_step_says_so(digits: Any, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not today"):
         trials(digits, Picky("everything"), tmp_path, compile=False)

@@ -311,6 +311,19 @@ def test_the_demo_compares_what_is_served(finished: Path, tmp_path: Path, monkey
     assert caught.value.code == "demo-differs"
 
 
+@pytest.mark.parametrize("content", [b"[]", b"{", b"null"])
+def test_a_damaged_proof_says_so(finished: Path, tmp_path: Path, content: bytes) -> None:
+    from flambeau.run import read_run
+    from flambeau.runfolder import RunFolder
+
+    run = RunFolder(tmp_path)
+    run.artifact.mkdir()
+    run.record.write_bytes(RunFolder(finished).record.read_bytes())
+    (run.artifact / "verification.json").write_bytes(content)
+    with pytest.raises(DataError, match="artifact-member"):
+        read_run(run)
+
+
 def test_the_demo_needs_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ def _vector(numbers: str, where: str) -> npt.NDArray[np.float32]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a text file, numbered from 1; bytes that are no UTF-8 belong to words that no text has."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a named pipe would wait for its writer for ever
+            raise DataError("word-list", where=str(path), reason="not a file")
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(iter(lambda: cast(IO[bytes], file).readline(MAX_LINE), b""), 1):
                 if len(line) >= MAX_LINE:
