@@ -34,8 +34,38 @@ FIRST_RATE = 1e-7
 """Seconds for one byte, before anything was measured: 100 kB count as 10 ms."""
 PACE_SHARE = 0.1
 """How much of the expected pace the latest batch decides."""
+_NOTHING: Result = FlambeauError("server-bug")
+"""Where no result has come yet."""
 FORGET = 0.95
 """How much of the slowest rate is remembered from second to second, so that one slow picture keeps the next ones out of the loop."""
+
+
+class Ticket:
+    """The examples of one request on their way."""
+
+    __slots__ = ("_deliver", "_missing", "_results")
+
+    def __init__(self, num_examples: int, deliver: Callable[[list[Result]], object]) -> None:
+        self._results: list[Result] = [_NOTHING] * num_examples
+        self._missing = num_examples
+        self._deliver: Callable[[list[Result]], object] | None = deliver
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether nobody waits for the results any more."""
+        return self._deliver is None
+
+    def drop(self) -> None:
+        """Nobody waits for them."""
+        self._deliver = None
+
+    def put(self, place: int, result: Result) -> None:
+        """One result; with the last one they are delivered."""
+        self._results[place] = result
+        self._missing -= 1
+        if not self._missing and (deliver := self._deliver) is not None:
+            self._deliver = None
+            deliver(self._results)
 
 
 @dataclass(slots=True)
@@ -45,7 +75,9 @@ class Work:
     read: Read
     num_bytes: int
     """Of the raw value: what its decoding will cost is guessed from it."""
-    future: asyncio.Future[Result]
+    ticket: Ticket
+    place: int
+    """Among the examples of its request."""
     entered: float
 
 
@@ -80,29 +112,34 @@ class Batcher:
         """Examples that wait for the model."""
         return len(self._queue)
 
-    def submit(self, reads: Sequence[Read], num_bytes: int) -> list[asyncio.Future[Result]]:
-        """Examples of one request, `num_bytes` together -> where their results will be. Cancel a future to drop its example.
+    def submit(self, reads: Sequence[Read], num_bytes: int, deliver: Callable[[list[Result]], object]) -> Ticket:
+        """Take the examples of one request, `num_bytes` together; drop the ticket where nobody waits for them any more.
+
+        Args:
+            deliver: called later, once, with all results in order. It must not raise.
 
         Raises:
             FlambeauError: the queue is full, or so long that they would wait for too long.
         """
-        if len(self._queue) + len(reads) > self._limits.max_queue or self._queue_delay() > self._limits.wait_seconds:
+        num_waiting = len(self._queue)
+        if num_waiting + len(reads) > self._limits.max_queue or num_waiting * self._pace > self._limits.wait_seconds:
             self._nap_soon()
-            raise FlambeauError("queue-full", seconds_to_wait=self._queue_delay(), waiting=len(self._queue))
-        loop = asyncio.get_running_loop()
+            raise FlambeauError("queue-full", seconds_to_wait=self._queue_delay(), waiting=num_waiting)
         now = time.monotonic()
-        works = [Work(read, num_bytes // len(reads), loop.create_future(), now) for read in reads]
-        self._queue.extend(works)
-        if len(self._queue) > self.capacity.max_batch:
+        ticket = Ticket(len(reads), deliver)
+        for place, read in enumerate(reads):
+            self._queue.append(Work(read, num_bytes // len(reads), ticket, place, now))
+        if num_waiting >= self.capacity.max_batch:
             self._nap_soon()
         if not self.is_busy:
             self.is_busy = True
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._next, loop)  # after everything else that has just been read from other connections
-        return [work.future for work in works]
+        return ticket
 
     def forget(self) -> None:
         """Let go of the examples whose clients have left, as their bodies count for nothing any more."""
-        self._queue = deque(work for work in self._queue if not work.future.done())
+        self._queue = deque(work for work in self._queue if not work.ticket.is_dropped)
 
     def close(self) -> None:
         """Let the worker thread end after its batch."""
@@ -127,7 +164,7 @@ class Batcher:
         self._begun = time.monotonic()
         if not batch:
             self.is_busy = False
-        elif self._cost(len(batch), sum(work.num_bytes for work in batch)) < QUICK:
+        elif self._cost(len(batch), sum([work.num_bytes for work in batch])) < QUICK:
             self._deliver(batch, self._forward([work.read for work in batch]), loop)
         else:
             self._worker_is_done.clear()
@@ -138,35 +175,35 @@ class Batcher:
                 self._worker.start()
 
     def _take(self) -> list[Work]:
-        """The next batch, without those whose client has left or whose time is over. A quick one is not made longer than quick, unless that
-        brings much more."""
+        """The next batch, without those whose client has left or whose time is over."""
         batch: list[Work] = []
-        num_bytes = 0
         now = time.monotonic()
         most = self.capacity.largest(len(self._queue))
         while self._queue and len(batch) < most:
-            work = self._queue[0]
-            if work.future.done():
-                self._queue.popleft()
-            elif now - work.entered > self._limits.queue_seconds:
-                self._queue.popleft()
+            work = self._queue.popleft()
+            if work.ticket.is_dropped:
+                continue
+            if now - work.entered > self._limits.queue_seconds:
                 expired = FlambeauError("queue-expired", seconds_to_wait=self._queue_delay(), seconds=self._limits.queue_seconds)
-                work.future.set_result(expired)
-            elif batch and self._is_long_enough(len(batch), num_bytes, work.num_bytes, most):
-                break
+                work.ticket.put(work.place, expired)
             else:
-                batch.append(self._queue.popleft())
-                num_bytes += work.num_bytes
-        return batch
+                batch.append(work)
+        size = self._size(batch)
+        self._queue.extendleft(reversed(batch[size:]))
+        return batch[:size]
 
-    def _is_long_enough(self, num_examples: int, num_bytes: int, more_bytes: int, most: int) -> bool:
-        """Whether a batch would no longer be quick with one more example, and one of `most` examples hardly be better value. What longer
-        batches bring is not known where examples differ in size."""
-        cost = self._cost(num_examples, num_bytes)
-        if not self._forward.is_fixed or not cost < QUICK <= self._cost(num_examples + 1, num_bytes + more_bytes):
-            return False
-        size = min(most, num_examples + len(self._queue))
-        return cost / num_examples < WORTH * self._cost(size, num_bytes * size // num_examples) / size
+    def _size(self, batch: Sequence[Work]) -> int:
+        """How many of these to answer together: as many as are quick, unless all of them bring much more. What longer batches bring is not
+        known where examples differ in size."""
+        num_bytes = sum([work.num_bytes for work in batch])
+        whole = self._cost(len(batch), num_bytes)
+        if whole < QUICK or len(batch) <= 1 or not self._forward.is_fixed:
+            return len(batch)
+        for size in range(len(batch) - 1, 0, -1):
+            num_bytes -= batch[size].num_bytes
+            if (cost := self._cost(size, num_bytes)) < QUICK:
+                return size if cost / size < WORTH * whole / len(batch) else len(batch)
+        return len(batch)
 
     def _cost(self, num_examples: int, num_bytes: int) -> float:
         """Seconds that a batch will probably take, decoding included."""
@@ -187,8 +224,7 @@ class Batcher:
         self._pace += PACE_SHARE * ((time.monotonic() - self._begun) / len(batch) - self._pace)
         self._observe(ran)
         for work, result in zip(batch, ran.results, strict=True):
-            if not work.future.done():
-                work.future.set_result(result)
+            work.ticket.put(work.place, result)
         if self._queue:
             loop.call_soon(self._next, loop)
         else:

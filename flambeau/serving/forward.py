@@ -23,7 +23,7 @@ Read: TypeAlias = Callable[[], Encoded]
 log = logging.getLogger("flambeau.serving")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The model's answer to one example."""
 

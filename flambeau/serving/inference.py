@@ -17,10 +17,9 @@ from flambeau.errors import FlambeauError, UsageError
 from flambeau.inputs.input import Preprocessor
 from flambeau.messages import text
 from flambeau.serving import strict_json
-from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
-from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, unless_gone
-from flambeau.serving.forward import Encoded, Read
+from flambeau.serving.exchange import Asked, Door, Reply, Request
+from flambeau.serving.forward import Encoded, Read, Result
 from flambeau.serving.model import ServedModel
 from flambeau.serving.wire import WIRES
 from flambeau.types import Array
@@ -67,39 +66,32 @@ def model_metadata(model: ServedModel) -> dict[str, object]:
 class Infer:
     """POST /v2/models/{name}/infer."""
 
-    def __init__(self, model: ServedModel, batcher: Batcher, intake: Intake, limits: Limits) -> None:
+    def __init__(self, model: ServedModel, limits: Limits) -> None:
         self._model = model
-        self._batcher = batcher
-        self._intake = intake
         self._limits = limits
+        self._door = Door(limits.max_json_bytes, self._understood)
 
-    async def __call__(self, request: Request) -> Reply:
-        """Answer one request: all of its examples, or the first error.
+    def door(self, _: Request) -> Door:
+        """How the body of a request is understood."""
+        return self._door
 
-        Raises:
-            FlambeauError: the request or one of its examples is not what the model takes.
-        """
-        pieces: list[bytes] = []
-        await self._intake.read(request, self._limits.max_json_bytes, pieces.append)
-        request_id, reads = await beside_the_loop(request, partial(self._understood, b"".join(pieces)))
-        futures = self._batcher.submit(reads, request.num_bytes)
-        results = await unless_gone(request, futures)
+    def _understood(self, _: Request, body: bytes) -> Asked:
+        document = strict_json.an_object(strict_json.parse(body), "", ["inputs"], ["id", "parameters", "outputs"])
+        request_id = strict_json.a_text(document.get("id", ""), "id")
+        reads = self._reads(strict_json.a_list(document["inputs"], "inputs", len(self._model.predictor.inputs)))
+        return Asked(reads, partial(self._reply, request_id))
+
+    def _reply(self, request_id: str, results: Sequence[Result], _: float) -> Reply:
+        """All examples, or the first error."""
         rows = []
         for result in results:
             if isinstance(result, FlambeauError):
                 raise result
             rows.append(result.row)
-        return Reply(orjson.dumps(self._reply(request_id, np.stack(rows)), option=orjson.OPT_SERIALIZE_NUMPY))
-
-    def _understood(self, body: bytes) -> tuple[str, list[Read]]:
-        """The id of a request, and what reads each of its examples."""
-        document = strict_json.an_object(strict_json.parse(body), "", ["inputs"], ["id", "parameters", "outputs"])
-        request_id = strict_json.a_text(document.get("id", ""), "id")
-        return request_id, self._reads(strict_json.a_list(document["inputs"], "inputs", len(self._model.predictor.inputs)))
-
-    def _reply(self, request_id: str, answers: Array) -> dict[str, object]:
+        answers = np.stack(rows)
         output = {"name": ANSWERS, "datatype": "FP32", "shape": answers.shape, "data": np.ascontiguousarray(answers, np.float32).ravel()}
-        return {"model_name": self._model.name, "model_version": "1", **({"id": request_id} if request_id else {}), "outputs": [output]}
+        document = {"model_name": self._model.name, "model_version": "1", **({"id": request_id} if request_id else {}), "outputs": [output]}
+        return Reply(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
     def _reads(self, tensors: Sequence[object]) -> list[Read]:
         """The input tensors -> what reads each example."""

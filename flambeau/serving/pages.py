@@ -36,7 +36,7 @@ class Pages:
     def page(self, request: Request) -> Reply:
         """The page at the request's path, in the language that the browser asks for first."""
         wanted = request.header(b"accept-language")[:2].lower().decode("latin-1")
-        return self._pages[request.scope["path"], wanted if wanted in LANGUAGES else "en"]
+        return self._pages[request.path, wanted if wanted in LANGUAGES else "en"]
 
     def words(self, _: Request) -> Reply:
         """All words of the pages, by language and key."""
@@ -56,7 +56,7 @@ def _page(name: str, language: str, words: Mapping[str, str]) -> Reply:
     """A page with the words of one language put in, so that it is readable before its script has run."""
     text = _read(name).decode("utf-8").replace('lang="en"', f'lang="{language}"', 1)
     text = _PLACE.sub(lambda match: match[1] + html.escape(words[match[2]]), text)
-    return Reply(text.encode(), media=MEDIA["html"], headers=PAGE_HEADERS)
+    return Reply(text.encode(), media=MEDIA["html"], headers=PAGE_HEADERS, is_page=True)
 
 
 def _read(name: str) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import orjson
@@ -12,9 +10,8 @@ import orjson
 from flambeau.errors import DataError, FlambeauError, UsageError
 from flambeau.predictor import plain
 from flambeau.serving import strict_json
-from flambeau.serving.batcher import Batcher
 from flambeau.serving.config import Limits
-from flambeau.serving.exchange import Intake, Reply, Request, beside_the_loop, unless_gone
+from flambeau.serving.exchange import Asked, Door, Reply, Request
 from flambeau.serving.form import FormFiles
 from flambeau.serving.forward import Answer, Result
 from flambeau.serving.model import ServedModel
@@ -29,59 +26,71 @@ FORM = "multipart/form-data"
 class Predict:
     """The simple door: what a person would try first."""
 
-    def __init__(self, model: ServedModel, batcher: Batcher, intake: Intake, limits: Limits) -> None:
+    def __init__(self, model: ServedModel, limits: Limits) -> None:
         self._encode = model.predictor.encode
         self._inputs = model.predictor.inputs
         self._wires = wires_of(model.predictor.inputs)
-        self._batcher = batcher
-        self._intake = intake
-        self._limits = limits
+        self._only = next(iter(self._wires.items())) if len(self._wires) == 1 else None
+        self._max_items = limits.max_items
+        self._of_json = Door(limits.max_json_bytes, self._json)
+        self._of_form = Door(limits.max_body_bytes, self._form)
+        self._of_value = Door(limits.max_body_bytes, self._value, is_quick=True)
 
-    async def __call__(self, request: Request) -> Reply:
-        """Answer one request. A bad example among several is an error in its place; a single bad one is the answer's status.
+    def door(self, request: Request) -> Door:
+        """How the body of a request is understood.
 
         Raises:
-            FlambeauError: the request cannot be understood, or its only example cannot be read.
+            UsageError: it is of no kind that this model takes.
+            DataError: the model takes several fields, so a bare value means nothing.
         """
-        examples = await self._examples(request)
-        begin = time.perf_counter()
-        futures = self._batcher.submit([partial(self._encode, example) for example in examples], request.num_bytes)
-        results = await unless_gone(request, futures)
-        for result in results:
-            if isinstance(result, FlambeauError) and (len(results) == 1 or result.code == "queue-expired"):
-                raise result
-        timing = _timing(results, time.perf_counter() - begin)
-        seen = await asyncio.to_thread(self._seen, results) if request.asks("preview") else [{} for _ in results]
-        predictions = [{"input": place, **_shown(result), **extra} for place, (result, extra) in enumerate(zip(results, seen, strict=True))]
-        return Reply(orjson.dumps({"predictions": predictions}), headers=[(b"server-timing", timing)])
-
-    async def _examples(self, request: Request) -> list[Example]:
         media = request.media_type()
         if media == JSON:
-            return await self._from_json(request)
-        if media == FORM:
-            name, wire = self._only_input()
-            if wire.media is None:
-                raise UsageError("media-type-unknown", media=media, known=JSON, example=JSON)
-            form = FormFiles(request.header(b"content-type"), self._limits.max_items)
-            await self._intake.read(request, self._limits.max_body_bytes, form.feed)
-            return [{name: value} for value in form.files()]
-        name, wire = self._only_input()
+            return self._of_json
+        _, wire = self._only_input()
+        if wire.media is not None and media == FORM:
+            return self._of_form
         if wire.media is None or (not media.startswith(wire.media) and media != OCTETS):
             known = JSON if wire.media is None else f"{wire.media}*, {OCTETS}, {FORM}, {JSON}"
             raise UsageError("media-type-unknown", media=media[:80] or "no Content-Type", known=known, example=wire.example)
-        pieces: list[bytes] = []
-        await self._intake.read(request, self._limits.max_body_bytes, pieces.append)
-        return [{name: pieces[0] if len(pieces) == 1 else b"".join(pieces)}]
+        return self._of_value
 
-    async def _from_json(self, request: Request) -> list[Example]:
-        pieces: list[bytes] = []
-        await self._intake.read(request, self._limits.max_json_bytes, pieces.append)
-        return await beside_the_loop(request, partial(self._examples_of, b"".join(pieces)))
+    def _value(self, request: Request, body: bytes) -> Asked:
+        name, _ = self._only_input()
+        return self._asked(request, [{name: body}])
+
+    def _form(self, request: Request, body: bytes) -> Asked:
+        name, _ = self._only_input()
+        form = FormFiles(request.header(b"content-type"), self._max_items)
+        form.feed(body)
+        return self._asked(request, [{name: value} for value in form.files()])
+
+    def _json(self, request: Request, body: bytes) -> Asked:
+        return self._asked(request, self._examples_of(body))
+
+    def _asked(self, request: Request, examples: Sequence[Example]) -> Asked:
+        reads = [partial(self._encode, example) for example in examples]
+        return Asked(reads, self._reply_with_seen, is_slow=True) if request.asks("preview") else Asked(reads, self._reply)
+
+    def _reply(self, results: Sequence[Result], seconds: float, seen: Sequence[Mapping[str, object]] | None = None) -> Reply:
+        """A bad example among several is an error in its place; a single bad one is the answer's status.
+
+        Raises:
+            FlambeauError: that of the only example.
+        """
+        for result in results:
+            if isinstance(result, FlambeauError) and (len(results) == 1 or result.code == "queue-expired"):
+                raise result
+        predictions: list[dict[str, object]] = [{"input": place, **_shown(result)} for place, result in enumerate(results)]
+        for prediction, extra in zip(predictions, seen or (), strict=False):
+            prediction.update(extra)
+        return Reply(orjson.dumps({"predictions": predictions}), headers=((b"server-timing", _timing(results, seconds)),))
+
+    def _reply_with_seen(self, results: Sequence[Result], seconds: float) -> Reply:
+        return self._reply(results, seconds, self._seen(results))
 
     def _examples_of(self, body: bytes) -> list[Example]:
         document = strict_json.an_object(strict_json.parse(body), "", ["inputs"])
-        rows = strict_json.a_list(document["inputs"], "inputs", self._limits.max_items)
+        rows = strict_json.a_list(document["inputs"], "inputs", self._max_items)
         return [self._example(row, f"inputs[{place}]") for place, row in enumerate(rows)]
 
     def _example(self, row: object, where: str) -> Example:
@@ -94,9 +103,9 @@ class Predict:
         Raises:
             DataError: the model takes several, so a bare value means nothing.
         """
-        if len(self._wires) != 1:
+        if self._only is None:
             raise DataError("fields-needed", fields=", ".join(self._wires))
-        return next(iter(self._wires.items()))
+        return self._only
 
     def _seen(self, results: Sequence[Result]) -> list[dict[str, object]]:
         """What the model was given, as something that a browser shows (a data: URL, or words): one object by input name for each result."""

@@ -110,7 +110,8 @@ class Server(uvicorn.Server):
             server.close()
         await self._adopt_backlog()
         await super().shutdown(sockets)
-        self._lost = self.force_exit or bool(self.server_state.tasks)
+        late = [connection.give_up() for connection in self._connections()]
+        self._lost = self.force_exit or bool(self.server_state.tasks) or any(late)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal asks for the end, the second does not wait."""
@@ -137,6 +138,9 @@ class Server(uvicorn.Server):
         waiting = [connection for spare in self._spare for connection in _accepted_last(spare)]
         for connection in waiting:
             await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _connections(self) -> list[Protocol]:
+        return [connection for connection in self.server_state.connections if isinstance(connection, Protocol)]
 
     def _protocol(self) -> Protocol:
         config = self.config

@@ -102,10 +102,10 @@ class OneOfTarget(Target, ABC):
     def decode(self, answers: npt.NDArray[np.float32]) -> list[Prediction]:
         """(batch, classes) probabilities -> the most probable class of each example, and all of them in falling order."""
         predictions: list[Prediction] = []
-        for row in answers:
-            order = np.argsort(-row, kind="stable")
-            probabilities = {self.labels[i]: float(row[i]) for i in order}
-            predictions.append(Classified(self.labels[order[0]], float(row[order[0]]), probabilities))
+        for row in answers.tolist():
+            order = sorted(range(len(row)), key=row.__getitem__, reverse=True)  # of equals the first; in half the time of an argsort
+            probabilities = {self.labels[i]: row[i] for i in order}
+            predictions.append(Classified(self.labels[order[0]], row[order[0]], probabilities))
         return predictions
 
     def agrees(self, answers: npt.NDArray[np.float32], reference: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:

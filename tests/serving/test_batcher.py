@@ -21,6 +21,13 @@ def batcher(model, observe=lambda ran: None, max_queue=1000, queue_seconds=10.0)
     return Batcher(model.predictor, Limits(max_queue=max_queue, queue_seconds=queue_seconds), observe)
 
 
+def asked(collector, reads, num_bytes):
+    """The results of a request's examples, once they are there."""
+    future = asyncio.get_running_loop().create_future()
+    collector.submit(reads, num_bytes, future.set_result)
+    return future
+
+
 def reads(model, pictures):
     return [lambda picture=picture: model.predictor.encode({"image": picture}) for picture in pictures]
 
@@ -121,7 +128,7 @@ def test_sizes_of_a_quick_model_that_the_start_left_out_are_tried_too(model):
         collector = batcher(model)
         collector.capacity = Capacity((1, 2), (1e-3, 1.5e-3), 2)
         for _ in range(3):
-            await asyncio.gather(*collector.submit(blank_reads(64), 64))
+            await asked(collector, blank_reads(64), 64)
         return collector.capacity
 
     assert asyncio.run(main()).sizes[-1] == 32
@@ -130,7 +137,7 @@ def test_sizes_of_a_quick_model_that_the_start_left_out_are_tried_too(model):
 def test_answers_are_those_of_the_predictor(model, pictures):
     async def main():
         collector = batcher(model)
-        return await asyncio.gather(*collector.submit(reads(model, pictures), 100 * len(pictures)))
+        return await asked(collector, reads(model, pictures), 100 * len(pictures))
 
     answers = asyncio.run(main())
     direct = model.predictor.predict([{"image": picture} for picture in pictures])
@@ -153,14 +160,14 @@ def test_the_loop_naps_while_more_than_a_batch_waits(model, monkeypatch, num_wai
     async def main():
         collector = batcher(model)
         collector.capacity = Capacity((1, 4), (0.1, 0.4), 4)
-        running = collector.submit([slow], 1)
+        running = asked(collector, [slow], 1)
         await asyncio.sleep(0)
-        waiting = collector.submit(blank_reads(num_waiting), 1) if num_waiting else []
-        while not running[0].done():
+        waiting = [asked(collector, blank_reads(num_waiting), 1)] if num_waiting else []
+        while not running.done():
             turned.append(time.monotonic())
             await asyncio.sleep(0.01)
             if num_waiting > 4:
-                waiting += collector.submit(blank_reads(1), 1)
+                waiting.append(asked(collector, blank_reads(1), 1))
         await asyncio.gather(*waiting)
 
     asyncio.run(main())
@@ -173,10 +180,9 @@ def test_a_nap_ends_with_the_batch(model, monkeypatch):
     async def main():
         collector = batcher(model)
         collector.capacity = Capacity((1, 4), (0.1, 0.4), 4)
-        futures = collector.submit(blank_reads(4), 1)
+        first = asked(collector, blank_reads(4), 1)
         await asyncio.sleep(0)
-        futures += collector.submit(blank_reads(9), 1)
-        return await asyncio.gather(*futures)
+        return [*await asked(collector, blank_reads(9), 1), *await first]
 
     begin = time.monotonic()
     assert len(asyncio.run(main())) == 13
@@ -196,10 +202,10 @@ def test_a_batch_is_what_queued_meanwhile(model, pictures, in_thread):
             threads.add(threading.current_thread())
             return model.predictor.encode({"image": pictures[0]})
 
-        first = collector.submit([read] * 3, num_bytes)
-        second = collector.submit([read] * 2, num_bytes)
+        first = asked(collector, [read] * 3, num_bytes)
+        second = asked(collector, [read] * 2, num_bytes)
         assert collector.is_busy and collector.num_waiting == 5
-        await asyncio.gather(*first, *second)
+        await asyncio.gather(first, second)
         assert not collector.is_busy
         collector.close()
 
@@ -222,7 +228,7 @@ def test_one_slow_picture_keeps_the_next_ones_out_of_the_loop(model):
         collector = batcher(model)
         collector.capacity = type(collector.capacity)((1,), (1e-5,), 1)
         for seconds in (0.0, 0.1, 0.0):
-            await collector.submit([lambda seconds=seconds: read(seconds)], 100)[0]
+            await asked(collector, [lambda seconds=seconds: read(seconds)], 100)
         collector.close()
 
     asyncio.run(main())
@@ -236,7 +242,7 @@ def test_a_quick_batch_is_not_made_longer_than_quick(model):
     async def main():
         collector = batcher(model, lambda ran: batches.append(len(ran.results)))
         collector.capacity = type(collector.capacity)((1, 32), (1e-5, 1e-5), 32)
-        await asyncio.gather(*collector.submit(blank_reads(20), 20 * 5000))  # 0.5 ms each, at the rate that is assumed at first
+        await asked(collector, blank_reads(20), 20 * 5000)  # 0.5 ms each, at the rate that is assumed at first
         assert threading.active_count() <= before
 
     before = threading.active_count()
@@ -251,7 +257,7 @@ def test_a_batch_is_made_longer_where_that_brings_much(model):
     async def main():
         collector = batcher(model, lambda ran: batches.append(len(ran.results)))
         collector.capacity = Capacity((1, 2, 4, 8, 16, 32), (0.004, 0.0045, 0.005, 0.006, 0.007, 0.008), 32)
-        await asyncio.gather(*collector.submit(blank_reads(32), 32))
+        await asked(collector, blank_reads(32), 32)
         collector.close()
 
     asyncio.run(main())
@@ -271,7 +277,7 @@ def test_examples_of_any_length_run_in_the_loop_while_they_are_short(model):
         collector = Batcher(of_any_length(model, runner), Limits(), lambda ran: None)
         in_loop.clear()
         for length in (16, 1000, 1000, 1000, 16):
-            await collector.submit([lambda length=length: {"image": np.zeros((1, 8, length), np.uint8)}], 8 * length)[0]
+            await asked(collector, [lambda length=length: {"image": np.zeros((1, 8, length), np.uint8)}], 8 * length)
         collector.close()
 
     asyncio.run(main())
@@ -292,9 +298,9 @@ def test_a_slow_file_is_remembered_by_time_and_not_by_batches(model):
                 pass
             return sample
 
-        await collector.submit([slow], 6000)[0]
+        await asked(collector, [slow], 6000)
         for _ in range(500):
-            await collector.submit([lambda: sample], 6000)[0]
+            await asked(collector, [lambda: sample], 6000)
         remembered = collector._cost(1, 6000)
         collector.close()
         return remembered
@@ -305,11 +311,11 @@ def test_a_slow_file_is_remembered_by_time_and_not_by_batches(model):
 def test_queue_is_bounded_and_says_when_to_come_back(model):
     async def main():
         collector = batcher(model, max_queue=4)
-        futures = collector.submit(blank_reads(4), 1)
+        first = asked(collector, blank_reads(4), 1)
         with pytest.raises(FlambeauError) as refused:
-            collector.submit(blank_reads(1), 1)
+            asked(collector, blank_reads(1), 1)
         assert refused.value.code == "queue-full" and refused.value.facts["seconds_to_wait"] >= 0
-        assert all(isinstance(result, Answer) for result in await asyncio.gather(*futures))
+        assert all(isinstance(result, Answer) for result in await first)
 
     asyncio.run(main())
 
@@ -325,13 +331,12 @@ def test_what_would_wait_too_long_is_refused_at_once(model):
         collector = Batcher(model.predictor, Limits(wait_seconds=0.1), lambda ran: None)
         collector.capacity = type(collector.capacity)((1,), (1e-5,), 1)
         for _ in range(20):
-            await collector.submit([slow], 10**9)[0]
+            await asked(collector, [slow], 10**9)
         futures = []
         with pytest.raises(FlambeauError, match="queue-full"):
-            for _ in range(200):
-                futures += collector.submit([slow], 10**9)
+            futures.extend(asked(collector, [slow], 10**9) for _ in range(200))
         assert 3 <= len(futures) <= 8  # 0.1 seconds at 0.02 each, give or take a busy machine
-        assert all(isinstance(result, Answer) for result in await asyncio.gather(*futures))
+        assert all(isinstance(result, Answer) for (result,) in await asyncio.gather(*futures))
         collector.close()
 
     asyncio.run(main())
@@ -342,11 +347,11 @@ def test_late_and_forsaken_examples_are_dropped_before_decoding(model):
 
     async def main():
         collector = batcher(model, queue_seconds=0.05)
-        (forsaken,) = collector.submit([lambda: read.append("forsaken")], 1)
-        (late,) = collector.submit([lambda: read.append("late")], 1)
-        forsaken.cancel()
+        forsaken = collector.submit([lambda: read.append("forsaken")], 1, read.append)
+        late = asked(collector, [lambda: read.append("late")], 1)
+        forsaken.drop()
         time.sleep(0.1)  # the loop does not turn meanwhile, as if a batch was running
-        assert (await late).code == "queue-expired"
+        assert [result.code for result in await late] == ["queue-expired"]
 
     asyncio.run(main())
     assert read == []
@@ -401,10 +406,10 @@ def test_the_server_survives_a_panic(make_model, place, in_thread, caplog):
     async def main():
         collector = batcher(make_model(runner))
         num_bytes = 10**9 if in_thread else 1
-        broken, whole = collector.submit([panicking, *blank_reads(1)], num_bytes)
-        (later,) = [await asyncio.wait_for(collector.submit(blank_reads(1), num_bytes)[0], 10)]
+        first = asked(collector, [panicking, *blank_reads(1)], num_bytes)
+        later = await asyncio.wait_for(asked(collector, blank_reads(1), num_bytes), 10)
         collector.close()
-        return await broken, await whole, later
+        return *await first, *later
 
     broken, *others = asyncio.run(main())
     assert broken.code == "server-bug" and "range end index" in caplog.text

@@ -15,8 +15,8 @@ from uvicorn.server import ServerState
 
 from flambeau.serving import app as application
 from flambeau.serving.app import Brake, create_app
-from flambeau.serving.exchange import LARGE
 from flambeau.serving.protocol import Protocol, ServerConfig
+from flambeau.serving.whole import LARGEST
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
 OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
@@ -177,7 +177,7 @@ def test_a_large_document_does_not_hold_up_the_loop(model, run_server, limits):
     """A tensor of numbers with fractions, eight megabytes: reading it takes half a second."""
     number = b"0.5,"
     document = b'{"inputs":[{"name":"image","shape":[1,1,8,8],"datatype":"UINT8","data":[%s0]}]}' % (number * 1_900_000)
-    assert len(document) > 100 * LARGE
+    assert len(document) > 100 * LARGEST
 
     async def longest_wait(url: str) -> float:
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
@@ -195,3 +195,19 @@ def test_a_large_document_does_not_hold_up_the_loop(model, run_server, limits):
         begin = time.perf_counter()
         longest = asyncio.run(longest_wait(url))
         assert longest < 0.6 * (time.perf_counter() - begin)
+
+
+def test_one_pause_is_counted_from_the_last_answer(make_model, run_server, limits, pictures):
+    """One timer serves all requests of a connection."""
+
+    def runner(inputs):
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    with run_server(make_model(runner), limits.model_copy(update={"idle_seconds": 1})) as url, connected(url) as connection:
+        for _ in range(4):
+            connection.sendall(posted(pictures[0]))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            time.sleep(0.6)
+        begin = time.monotonic()
+        assert connection.recv(65536) == b""
+        assert 0.1 < time.monotonic() - begin < 1.5

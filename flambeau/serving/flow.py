@@ -1,0 +1,76 @@
+"""When a connection is read on, and for how long its client may leave answers unread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sized
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from flambeau.serving.config import Limits
+
+
+class Flow(FlowControl):
+    """uvicorn's, with bounds."""
+
+    def __init__(self, transport: asyncio.Transport, ahead: Sized, limits: Limits) -> None:
+        """
+        Args:
+            ahead: the requests that were sent ahead of the answers. While some wait nothing is read: there would be more and more of them.
+        """
+        super().__init__(transport)
+        self._loop = asyncio.get_running_loop()
+        self._ahead = ahead
+        self._limits = limits
+        self._held: asyncio.TimerHandle | None = None
+        self._slow_reader: asyncio.TimerHandle | None = None
+
+    def resume_reading(self) -> None:
+        """Read on, where nothing speaks against it."""
+        if self._held is None and not self._ahead:
+            super().resume_reading()
+
+    def hold(self, seconds: float) -> None:
+        """Leave what the client sends unread for a while; it waits with the kernel, where it costs nothing."""
+        if not self._transport.is_closing():
+            self.pause_reading()
+            self._held = self._loop.call_later(seconds, self.let_go)
+
+    def let_go(self) -> bool:
+        """Read on -> whether it was held."""
+        if self._held is None:
+            return False
+        self._held.cancel()
+        self._held = None
+        self.resume_reading()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """The client reads again, or has left."""
+        super().resume_writing()
+        if self._slow_reader is not None:
+            self._slow_reader.cancel()
+            self._slow_reader = None
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self.resume_writing()
+        if self._held is not None:
+            self._held.cancel()
+
+    def _watch_reader(self, unread: int | None = None) -> None:
+        """Ends the connection if too little of the answer is read.
+
+        Args:
+            unread: bytes that waited for the client when this was looked at before.
+        """
+        waiting = self._transport.get_write_buffer_size()
+        if unread is not None and unread - waiting < self._limits.write_seconds * self._limits.min_body_rate:
+            self._transport.abort()
+        else:
+            self._slow_reader = self._loop.call_later(self._limits.write_seconds, self._watch_reader, waiting)
