@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,16 +84,11 @@ Need = Callable[[int, int], tuple[int, int]]
 class Picture:
     """A decoded picture, upright."""
 
-    source: Image.Image | npt.NDArray[np.uint8]
-    """Of mode "L" or "RGB", or (height, width) grey or (height, width, 3) RGB."""
+    image: Image.Image
+    """Of mode "L" or "RGB"."""
     height: int
-    """As it was stored; `source` is smaller where it was decoded reduced."""
+    """As it was stored; `image` is smaller where it was decoded reduced."""
     width: int
-
-    @property
-    def image(self) -> Image.Image:
-        """Of mode "L" or "RGB"."""
-        return Image.fromarray(self.source) if isinstance(self.source, np.ndarray) else self.source
 
 
 @dataclass(frozen=True)
@@ -127,15 +121,12 @@ def as_channels(image: Image.Image, channels: int | None) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None, shape: tuple[int, ...] | None = None) -> Picture:
+def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None) -> Picture:
     """As `decode`, as a PIL image.
 
     Args:
         need: for JPEG files: let the decoder reduce the picture by 2, 4 or 8 while it stays at least this large.
-        shape: the bytes of a JPEG file that is stored with (height, width) in grey or (height, width, 3) in colour are given as an array.
     """
-    if shape and isinstance(value, bytes) and (pixels := _plain(value, shape, max_pixels)) is not None:
-        return Picture(pixels, *shape[:2])
     with _opened(value, max_pixels) as image:
         height, width, turn = _upright_size(image)
         if need is not None and not isinstance(value, Image.Image):
@@ -148,6 +139,14 @@ def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = 
         return Picture(flat.transpose(_TURNS[turn]) if turn else flat, height, width)
 
 
+def plain_pixels(value: object, shape: tuple[int, ...], max_pixels: int) -> npt.NDArray[np.uint8] | None:
+    """The bytes of a JPEG file that needs nothing but decoding -> its pixels, (height, width) grey or (height, width, 3) RGB = `shape`; None
+    for all else. Past Pillow and all that keeps it safe, which takes longer than a small file."""
+    if type(value) is not bytes or len(value) > MAX_BYTES or shape[0] * shape[1] > max_pixels or sniff(value[:PREFIX]) != "JPEG":
+        return None
+    return jpeg_pixels(value, shape)
+
+
 def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:
     """As `decode`, but only the header is read.
 
@@ -157,13 +156,6 @@ def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:
     with _opened(value, max_pixels) as image:
         height, width, _ = _upright_size(image)
         return Header(height, width, image.mode in _GREY_MODES)
-
-
-def _plain(data: bytes, shape: tuple[int, ...], max_pixels: int) -> npt.NDArray[np.uint8] | None:
-    """A JPEG file that needs nothing but decoding -> its pixels. Past Pillow and all that keeps it safe, which takes longer than a small file."""
-    if len(data) > MAX_BYTES or prod(shape[:2]) > max_pixels or sniff(data[:PREFIX]) != "JPEG":
-        return None
-    return jpeg_pixels(data, shape)
 
 
 @contextmanager

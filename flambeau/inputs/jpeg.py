@@ -16,6 +16,7 @@ MODES = {"Gray": "GRAY", "YCbCr": "RGB"}
 START_OF_SCAN = 0xDA
 APP1 = 0xE1
 """EXIF or XMP: either may say that the picture has to be turned."""
+NOTE = bytes((0xFF, APP1))
 ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 """Markers without a length."""
 
@@ -36,6 +37,8 @@ def jpeg_pixels(data: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | 
 
 def _may_be_turned(data: bytes) -> bool:
     """Whether a JPEG file holds a note before its pixels that could say so, or is not understood."""
+    if NOTE not in data:
+        return False
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

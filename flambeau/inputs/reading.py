@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image
 from PIL import __version__ as pillow_version
 from pydantic import Field
 
 from flambeau.config import Config
-from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, picture
+from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, picture, plain_pixels
 from flambeau.inputs.resize import Interpolation, Resize, fit, scaled
 from flambeau.types import TensorSpec
 
@@ -54,11 +53,11 @@ class Reading(Config):
             DataError: it cannot be decoded.
         """
         shape = self.size if self.channels == 1 else (*self.size, self.channels)
-        decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None, shape=shape)
-        fitted = decoded.source
-        if isinstance(fitted, Image.Image):
-            fitted = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
-        return np.ascontiguousarray(fitted.reshape(*self.size, self.channels).transpose(2, 0, 1))
+        pixels = plain_pixels(value, shape, self.max_pixels)
+        if pixels is None:
+            decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None)
+            pixels = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
+        return pixels[None] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def read_together(self, values: Sequence[object]) -> npt.NDArray[np.uint8] | None:
         """Several values -> what `read` gives for each, (values, channels, height, width), where nothing is left to do but to order the

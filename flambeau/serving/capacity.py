@@ -67,6 +67,8 @@ class Capacity:
         A large size that is tried in vain costs memory that the runtime keeps, so the one before has to have paid, and to take less than
         `LONG` at the pace of `max_batch`, which is known best: a size that the start has timed once may have been held up.
         """
+        if num_waiting <= self.max_batch:
+            return self.max_batch
         untried = next((size for size in SIZES if size > self.sizes[-1]), None)
         if untried is None or num_waiting < untried or self.is_flat or untried / 2 / self.throughput() > LONG:
             return self.max_batch

@@ -124,8 +124,10 @@ def _shown(result: Result) -> dict[str, object]:
 
 def _timing(results: Sequence[Result], seconds: float) -> bytes:
     """A Server-Timing header: milliseconds of decoding, waiting and the model."""
-    answers = [result for result in results if isinstance(result, Answer)]
-    decode = sum(answer.decode_seconds for answer in answers)
-    model = max((answer.model_seconds for answer in answers), default=0.0)
+    decode = model = 0.0
+    for result in results:
+        if isinstance(result, Answer):
+            decode += result.decode_seconds
+            model = max(model, result.model_seconds)
     wait = max(0.0, seconds - decode - model)
-    return f"decode;dur={decode * 1e3:.3f}, queue;dur={wait * 1e3:.3f}, model;dur={model * 1e3:.3f}".encode()
+    return b"decode;dur=%.3f, queue;dur=%.3f, model;dur=%.3f" % (decode * 1e3, wait * 1e3, model * 1e3)

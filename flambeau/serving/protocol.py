@@ -59,6 +59,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._application = config.application
         self._limits = config.limits
+        self._max_header_bytes = config.limits.max_header_bytes
         self._in_head = True
         """Whether a request line or headers are awaited."""
         self._num_raw = 0
@@ -140,12 +141,16 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request line."""
-        self._count(len(url))
+        self._num_parsed += len(url)
+        if self._num_parsed > self._max_header_bytes:
+            raise ValueError
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header is complete."""
-        self._count(len(name) + len(value) + 4)
+        self._num_parsed += len(name) + len(value) + 4
+        if self._num_parsed > self._max_header_bytes:
+            raise ValueError  # stops the parser, which calls send_400_response
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -298,11 +303,6 @@ class Protocol(HttpToolsProtocol):
     def _owes_answer(self) -> bool:
         """Whether a request that came whole still waits for its answer."""
         return self.cycle is not None and not self.cycle.response_complete and (self.cycle.response_started or not self.cycle.more_body)
-
-    def _count(self, num_bytes: int) -> None:
-        self._num_parsed += num_bytes
-        if self._num_parsed > self._limits.max_header_bytes:
-            raise ValueError  # stops the parser, which calls send_400_response
 
     def _unset_slow_head(self) -> None:
         if self._slow_head is not None:
