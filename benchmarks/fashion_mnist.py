@@ -2,8 +2,8 @@
 
 python benchmarks/fashion_mnist.py [--full] [--seeds N] [--only speed accuracy] [--goals SCORE...] [--alone]
 
-Scores are those of the official test set; the recipes were chosen on a validation split. (The tests of three forerunners of first_answer.yaml
-and of four of recipe.yaml were seen while the search for them went on by validation and time.) The tutorial's loop (PIL pictures, torchvision's
+Scores are those of the official test set; the recipes were chosen on a validation split. (The tests of three forerunners of first_images
+and of four of quick_images were seen while the search for them went on by validation and time.) The tutorial's loop (PIL pictures, torchvision's
 transforms, DataLoader, Adam at 0.001; the network of throughput_ways.py; pictures flipped at random, by which it gets there sooner) runs until
 the first epoch at whose end it has the score; its evaluations do not count. Of ours everything counts from the split to the last epoch, the
 trial of steps and the validation after each epoch too; the whole command stands beside it. Imports count for neither. Both run on one core,
@@ -30,15 +30,10 @@ from fashion import arrays
 from measuring import record, spread
 from peers import measurement
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-RECIPES = {
-    "first_answer": EXAMPLES / "quick_training" / "first_answer.yaml",
-    "speed": EXAMPLES / "quick_training" / "recipe.yaml",
-    "accuracy": EXAMPLES / "best_accuracy" / "recipe.yaml",
-}
-GOALS = {0.91: "first_answer", 0.93: "speed"}
+RECIPES = {"first": "first_images", "speed": "quick_images", "accuracy": "best_images"}
+GOALS = {0.91: "first", 0.93: "speed"}
 """Score -> the recipe that reaches it."""
-QUICK_GOALS = {0.86: "first_answer"}
+QUICK_GOALS = {0.86: "first"}
 """The same with 10,000 pictures."""
 MOST_EPOCHS = 20
 """After so many the tutorial's loop is taken to never come there."""
@@ -81,7 +76,7 @@ def to_a_score(what: str, goal: float, recipe: str, file: Path, seeds: range, co
         if not alone:
             theirs.append(in_a_child("tutorial", file, seed, goal))
     shown, between = scores(mine)
-    record(f"{what}, our score by quick_training/{RECIPES[recipe].name}", shown, len(mine), between, command)
+    record(f"{what}, our score by {RECIPES[recipe]}", shown, len(mine), between, command)
     own = spread([run["training"] for run in mine], ".1f")
     record(f"{what}, our CPU seconds", f"{own[0]} (whole command {spread([run['whole'] for run in mine], '.1f')[0]})", len(mine), own[1], command)
     if alone:

@@ -3,7 +3,7 @@
 python benchmarks/zero_config.py [--data FOLDER] [--spoken FOLDER] [--seeds N] [NAME ...]
 
 Texts:  reviews, spam, domains   TF-IDF (the characters or words that suit the language, 1-2-grams) with logistic regression beside it,
-                                 which learns from train and validation; reviews by examples/texts/best_accuracy.yaml, too
+                                 which learns from train and validation; reviews by the recipe best_texts, too
 Sounds: prompts                  telephone prompts in five languages
         speakers, spoken         spoken digits of --spoken, a folder with index.csv (file, label, speaker): the test speaker heard only in
                                  the test, each in turn; and a random split
@@ -35,7 +35,7 @@ from measuring import record, spread
 TEXTS = {"reviews": ("char", (1, 2)), "spam": ("word", (1, 1)), "domains": ("word", (1, 2))}
 SERIES = ("japanese_vowels", "basic_motions", "arrow_head")
 TABLES = ("letter_recognition", "satellite", "vehicle")
-ACCURATE_TEXTS = Path(__file__).parents[1] / "examples" / "texts" / "best_accuracy.yaml"
+ACCURATE_TEXTS = "best_texts"
 SPLITS = 10
 """Of the small regression."""
 
@@ -93,9 +93,9 @@ def texts(name: str, asked: argparse.Namespace, scratch: Path) -> None:
     if name == "reviews":  # half of them stand there twice or more: a random split knows the answers of many
         known = ("--set", "data.near_duplicates=ignore")
         text(name, asked.data, scratch / "known", asked.seeds, *known, how="near_duplicates=ignore, no recipe")
-        accurate = ("--recipe", str(ACCURATE_TEXTS), "--refit")
-        text(name, asked.data, scratch / "accurate", asked.seeds, *accurate, how="texts/best_accuracy.yaml --refit")
-        text(name, asked.data, scratch / "both", asked.seeds, *accurate, *known, how="near_duplicates=ignore, texts/best_accuracy.yaml --refit")
+        accurate = ("--recipe", ACCURATE_TEXTS, "--refit")
+        text(name, asked.data, scratch / "accurate", asked.seeds, *accurate, how="best_texts --refit")
+        text(name, asked.data, scratch / "both", asked.seeds, *accurate, *known, how="near_duplicates=ignore, best_texts --refit")
 
 
 def prompts(name: str, asked: argparse.Namespace, scratch: Path) -> None:

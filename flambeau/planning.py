@@ -28,7 +28,7 @@ from flambeau.inputs.input import Input, Preprocessor
 from flambeau.network.choose import Choice, choose
 from flambeau.network.seen import seen_by
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
-from flambeau.recipe import Recipe, apply, located, parse
+from flambeau.recipe import Recipe, apply, located, parse, presets
 from flambeau.recipe.following import with_training
 from flambeau.recipe.settings import split
 from flambeau.recognition import fixed_kinds, recognise
@@ -195,8 +195,9 @@ def _given(recipe: Path | Recipe | Mapping[str, Any] | None, allow_code: bool) -
     if isinstance(recipe, Mapping):
         parsed = parse(dict(recipe), allow_code=allow_code)
         return parsed, None, parsed.to_yaml()
-    document = read_file(recipe)
-    return parse(document.tree, document.marks, recipe, allow_code), document, recipe.read_text(encoding="utf-8-sig")
+    file = presets.found(recipe)
+    document = read_file(file)
+    return parse(document.tree, document.marks, file, allow_code), document, file.read_text(encoding="utf-8-sig")
 
 
 def _placed(recipe: Recipe, data: object) -> Recipe:

@@ -38,9 +38,9 @@ class Predictor:
         Raises:
             DataError: a field is missing or cannot be read.
         """
-        missing = [field for field in self.fields if field not in example]
-        if missing:
-            raise DataError("field-missing", where=missing[0], field=missing[0], fields=", ".join(self.fields))
+        for field in self.fields:
+            if field not in example:
+                raise DataError("field-missing", where=field, field=field, fields=", ".join(self.fields))
         return {name: preprocessor.encode(preprocessor.take(example, name)) for name, preprocessor in self.inputs.items()}
 
     def answer(self, encoded: Sequence[Mapping[str, Array]]) -> npt.NDArray[np.float32]:

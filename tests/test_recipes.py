@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 import flambeau as fb
-from flambeau.recipe import json_schema
+from flambeau.errors import RecipeError
+from flambeau.recipe import json_schema, presets
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPES = sorted((ROOT / "examples").glob("*/*.yaml"))
-PLACES = [str(path.relative_to(ROOT / "examples")) for path in RECIPES]
+RECIPES = {str(path.relative_to(ROOT / "examples")): path for path in sorted((ROOT / "examples").glob("*/*.yaml"))}
+RECIPES |= {name: presets.FOLDER / f"{name}.yaml" for name in presets.names()}
 SMALLER = ("inputs.image.size=32", "training.batch_size=32", "training.threads=1")
 
 
@@ -35,11 +36,11 @@ def few_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_reviews(tmp_path_factory.mktemp("recipes") / "reviews.csv")
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", RECIPES)
 def test_a_recipe_is_valid_under_the_schema(place: str) -> None:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(yaml.safe_load((ROOT / "examples" / place).read_text(encoding="utf-8")), schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(yaml.safe_load(RECIPES[place].read_text(encoding="utf-8")), schema, jsonschema.Draft202012Validator)
 
 
 def test_a_resolved_recipe_is_valid_under_the_schema() -> None:
@@ -53,20 +54,32 @@ def test_the_schema_refuses_what_is_wrong() -> None:
             jsonschema.validate(wrong, json_schema(), jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", RECIPES)
 def test_a_recipe_trains(place: str, few_photos: Path, few_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    recipe = ROOT / "examples" / place
+    recipe = Path(place) if place in presets.names() else RECIPES[place]
     if place.startswith("pretrained"):
         recipe = Path(shutil.copy(recipe, tmp_path))
         _write_weights(tmp_path / "weights" / "resnet18.safetensors")
     said: list[object] = []
-    of_texts = place.startswith("texts")
+    of_texts = "texts" in place
     data, settings = (few_texts, SMALLER[1:]) if of_texts else (few_photos, SMALLER)
     run = fb.fit(data, recipe=recipe, epochs=1, settings=settings, run="run", show=said.append)
     assert run.test["accuracy"]["n"] == (11 if of_texts else 9)
     assert run.verification is not None and run.verification["passed"]
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_recipes_that_come_along_are_called_by_name(few_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"first_images", "quick_images", "best_images", "best_texts"} <= set(presets.names())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError) as unknown:
+        fb.fit(few_photos, recipe="quick_image", run="run", show=fb.silent)
+    assert unknown.value.code == "recipe-preset-unknown" and unknown.value.facts["guess"] == "quick_images"
+    Path("quick_images").write_text("training: {epochs: 3}\n", encoding="utf-8")
+    assert presets.found(Path("quick_images")).read_text(encoding="utf-8") == "training: {epochs: 3}\n"
+    with pytest.raises(RecipeError, match="recipe-not-found"):
+        fb.fit(few_photos, recipe="quick_images.yaml", run="run", show=fb.silent)
 
 
 def _write_weights(file: Path) -> None:

@@ -50,7 +50,7 @@ def described(command: Command) -> Command:
             option("--id", metavar="COLUMN"),
             option("--time", metavar="COLUMN"),
             option("--exclude", multiple=True, metavar="COLUMN"),
-            option("--recipe", type=click.Path(path_type=Path), metavar="FILE"),
+            option("--recipe", type=click.Path(path_type=Path), metavar="FILE|NAME"),
             option("--set", "settings", multiple=True, metavar="PATH=VALUE"),
             option("--epochs", type=click.IntRange(min=1), metavar="N"),
             option("--seed", type=click.IntRange(min=0), metavar="N"),

@@ -117,7 +117,13 @@ class App:
     def take(self, whole: Whole) -> None:
         """Answer a request that came whole, now or once the model has."""
         begin = time.perf_counter()
-        reply = _whatever_happens(partial(self._begin, whole, begin))
+        try:
+            reply = self._begin(whole, begin)
+        except FlambeauError as error:
+            reply = _refusal(error.alone())
+        except Exception:
+            log.exception(BUG)
+            reply = _refusal(FlambeauError("server-bug"))
         if reply is not None:
             self._reply(whole, reply, begin)
 
@@ -192,7 +198,15 @@ class App:
         return await asyncio.to_thread(reply) if asked.is_slow else reply()
 
     def _finish(self, whole: Whole, asked: Asked, begin: float, results: Sequence[Result]) -> None:
-        self._reply(whole, _whatever_happens(partial(asked.reply, results, time.perf_counter() - begin)), begin)
+        """The model has answered."""
+        try:
+            reply = asked.reply(results, time.perf_counter() - begin)
+        except FlambeauError as error:
+            reply = _refusal(error.alone())
+        except Exception:
+            log.exception(BUG)
+            reply = _refusal(FlambeauError("server-bug"))
+        self._reply(whole, reply, begin)
 
     def _give_up(self, whole: Whole, ticket: Ticket, begin: float, has_left: bool) -> None:
         ticket.drop()
@@ -221,17 +235,6 @@ class App:
 
     def _show_metrics(self, _: Request) -> Reply:
         return Reply(self._metrics.text(), media=MEDIA)
-
-
-def _whatever_happens(work: Callable[[], T]) -> T | Reply:
-    """What `work` gives, or the answer to what it raises."""
-    try:
-        return work()
-    except FlambeauError as error:
-        return _refusal(error.alone())
-    except Exception:
-        log.exception(BUG)
-        return _refusal(FlambeauError("server-bug"))
 
 
 def _refusal(error: FlambeauError) -> Reply:
