@@ -115,10 +115,10 @@ def _column(source: Source, name: str, chosen: Input, home: Path, progress: Call
             path.touch()
         progress(len(values))
         return known.store
-    if None not in chosen.spec.shape:
-        _check_room(home, len(values) * _row_bytes(chosen.spec))
+    needed = 0 if None in chosen.spec.shape else len(values) * _row_bytes(chosen.spec)
+    tidy(home, (path,), needed)
+    _check_room(home, needed)
     try:
-        tidy(home, (path,))
         with new_store(path) as (writer, temporary):
             _write(writer, values, _readings(values, matches, chosen, known), chosen, progress)
             store = open_store(temporary, verify=False)

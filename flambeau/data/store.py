@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shutil
 import struct
 import time
 import zlib
@@ -33,7 +34,9 @@ BLOCK = 1 << 22
 VERIFIED = 1 << 31
 """Bytes of rows that are checked when a file is opened; of larger files evenly spread blocks. Reading them warms the page cache as well."""
 UNUSED_DAYS = 30
-"""Files that were not opened for so long are removed."""
+"""Files that were not used for so long are removed."""
+SHARE = 0.5
+"""Of what the disk would have free without them, all files together take no more."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,27 @@ def new_store(path: Path) -> Iterator[tuple[Writer, Path]]:
             temporary.unlink(missing_ok=True)
 
 
-def tidy(folder: Path, keep: Sequence[Path] = ()) -> None:
-    """Removes what killed writers left behind and what has not been used for a month."""
+def tidy(folder: Path, keep: Sequence[Path] = (), needed: int = 0) -> None:
+    """Removes what killed writers left behind, what was not used for a month, and, the least recently used first, what takes more than its
+    share of the disk with `needed` bytes that are about to be written. A file that another process has open stays with it until it ends.
+    """
     now = time.time()
+    found: list[tuple[float, int, Path]] = []
     for pattern, days in ((".*.tmp", 1), (f"*{SUFFIX}", UNUSED_DAYS)):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
-                if path not in keep and now - path.stat().st_mtime > days * 86_400:
+                status = path.stat()
+                if path in keep:
+                    continue
+                if now - status.st_mtime > days * 86_400:
                     path.unlink()
+                elif path.suffix == SUFFIX:
+                    found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    most = SHARE * (shutil.disk_usage(folder).free + total) - needed
+    for _, size, path in sorted(found):
+        if total <= most:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size

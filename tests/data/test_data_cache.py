@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -355,6 +356,25 @@ def test_old_files_are_removed(tmp_path: Path, write_pngs: Write, pixels: type) 
     run(tmp_path, pixels, side=4)
     assert {path.name for path in home.iterdir()} >= {".alive.tmp", "used.cache"}
     assert not {path.name for path in home.iterdir()} & {".dead.tmp", "unused.cache"}
+
+
+def test_the_cache_takes_no_more_than_its_share_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was used last stays; what is about to be written counts too."""
+    for days in range(1, 6):
+        path = tmp_path / f"{days}.cache"
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    free = [5000]
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
+
+    def left(needed: int = 0) -> list[str]:
+        store.tidy(tmp_path, (tmp_path / "5.cache",), needed)
+        return sorted(path.stem for path in tmp_path.iterdir())
+
+    assert left() == ["1", "2", "3", "4", "5"]
+    free[0] = 2500
+    assert left() == ["1", "2", "3", "5"], "four of 1,000 bytes are more than half of 6,500; the one that is in use does not count"
+    assert left(needed=1500) == ["1", "5"]
 
 
 def test_many_rows_span_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
