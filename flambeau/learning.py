@@ -280,7 +280,7 @@ def trained(history: Sequence[Epoch], config: TrainingConfig) -> Trained:
     best = _best(history).number
     stopped = messages.text("train-stopped", n=config.stop_early) if history[-1].number < config.epochs else None
     advice = gap(history)
-    return Trained(best, stopped, "; ".join(filter(None, (advice.what, advice.fix))))
+    return Trained(best, stopped, messages.text("word-semicolon").join(filter(None, (advice.what, advice.fix))))
 
 
 def _best(history: Sequence[Epoch]) -> Epoch:

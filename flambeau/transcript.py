@@ -12,7 +12,7 @@ from flambeau.errors import Notice
 from flambeau.evaluation import numerals
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.events import Ejected, Exported, Planned, Progress, Remark, Saved, SplitMade, Started, Surveyed, Tested, Trained
-from flambeau.messages import left, printable, right, text
+from flambeau.messages import columns, left, printable, right, text
 from flambeau.types import Epoch
 
 MARGIN = 7
@@ -127,10 +127,11 @@ class Transcript:
 
     @_show.register
     def _(self, event: Epoch) -> None:
-        scores = {name: width for name, width in SCORES.items() if name in event.valid}
+        heads = {name: text(f"column-val-{name.replace('_', '-')}") for name in SCORES if name in event.valid}
+        scores = {name: max(SCORES[name], columns(head) + 2) for name, head in heads.items()}
         if not self._in_table:
-            heads = (("epoch", 6), ("train-loss", 13), ("val-loss", 11), *((f"val-{name}", width) for name, width in scores.items()), ("time", 9))
-            self._say("".join(right(text(f"column-{name.replace('_', '-')}"), width) for name, width in heads))
+            before = right(text("column-epoch"), 6) + right(text("column-train-loss"), 13) + right(text("column-val-loss"), 11)
+            self._say(before + "".join(right(head, scores[name]) for name, head in heads.items()) + right(text("column-time"), 9))
             self._in_table = True
         losses = right(f"{event.number}", 6) + right(f"{event.train_loss:.3f}", 13) + right(f"{event.valid_loss:.3f}", 11)
         told = "".join(right(_cell(name, event.valid[name]), width) for name, width in scores.items())
