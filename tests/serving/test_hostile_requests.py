@@ -7,16 +7,29 @@ import json
 import os
 import random
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from flambeau.inputs.columns import Boolean, Category, Date, Number, Vector
+from flambeau.inputs.sequence import SequenceInput
+from flambeau.inputs.table import TableInput
+from flambeau.inputs.text import TextInput
+from flambeau.predictor import Predictor
+from flambeau.serving.config import Limits
+from flambeau.serving.model import ServedModel
 
 PATHS = (
     "/predict",
@@ -145,12 +158,36 @@ WAYS = [
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
+@pytest.fixture(scope="module")
+def address_of_fields(
+    make_model: Callable[..., ServedModel], run_server: Callable[..., AbstractContextManager[str]], limits: Limits
+) -> Iterator[str]:
+    """A server whose model takes a text, a series of any length and columns of every kind, which travel as JSON alone."""
+    columns = {"size": Number(), "new": Boolean(), "colour": Category(min_count=1), "day": Date(), "shape": Vector(width=2)}
+    rows = [(1.0, True, "red", date(2025, 3, 1), [1, 2]), (None, False, "blue", date(2025, 3, 3), [3, None])]
+    table, series = TableInput(columns=columns), SequenceInput()
+    words = TextInput(segment="words", language="en", max_length=5).resolve(["one two"])
+    measured = [np.arange(12.0).reshape(6, 2), np.ones((4, 2))]
+    inputs = {
+        "remark": words.fit([words.read("one two")]),
+        "wind": (known := series.resolve(measured)).fit([known.read(one) for one in measured]),
+        "table": table.fit([table.read(dict(zip(columns, row, strict=True))) for row in rows]),
+    }
+    digits = make_model()
+    predictor = Predictor(inputs, lambda tensors: np.full((len(tensors["table"]), 10), 0.1, np.float32), digits.predictor.target)
+    signature = {**digits.signature, "inputs": {name: {"type": chosen.type} for name, chosen in inputs.items()}}
+    with run_server(replace(digits, predictor=predictor, signature=signature), limits) as url:
+        yield url
+
+
+@pytest.mark.parametrize("served", ["address", "address_of_fields"])
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
     [*((*way, GenerationMode.POSITIVE) for way in WAYS), *((*way, GenerationMode.NEGATIVE) for way in WAYS if way[1] == "POST")],
 )
-def test_every_answer_is_as_the_description_says(address: str, path: str, method: str, mode: GenerationMode) -> None:
+def test_every_answer_is_as_the_description_says(request: pytest.FixtureRequest, served: str, path: str, method: str, mode: GenerationMode) -> None:
     """To what fits the description and to what does not: no server error, and statuses, media types and bodies as they are described."""
+    address = request.getfixturevalue(served)
     operation = schemathesis.openapi.from_url(f"{address}/openapi.json")[path][method]
     seen = 0
 
