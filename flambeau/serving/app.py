@@ -83,7 +83,7 @@ class App:
         self._metrics = Metrics(lambda: self._batcher.num_waiting, lambda: self._intake.held_bytes)
         self._batcher = Batcher(model.predictor, limits, self._metrics.batch)
         self._routes = self._table(limits)
-        self.addresses = frozenset(path.encode() for path in self._routes)
+        self.addresses = frozenset(path.encode() for path in self._routes if path.isascii())
         """The paths, as they come over the line; what asks for one of them may come whole."""
 
     @property

@@ -161,7 +161,6 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # the parser stops here, and `_without_upgrade` goes on
         self._in_head = False
-        self._idle_since = None  # again, as an earlier request may have been answered since this one began
         self._unset_slow_head()
         self._pieces, self._num_pieces = [], 0
         if self.url in self._application.addresses and self.parser.get_method() in METHODS and not self.expect_100_continue:
@@ -265,6 +264,7 @@ class Protocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Whole | RequestResponseCycle, app: Any) -> None:
         """Answer a request."""
         self._running = cycle
+        self._idle_since = None  # again, as an earlier request may have been answered since this one began
         if isinstance(cycle, Whole):
             self._application.take(cycle)
         else:

@@ -86,20 +86,22 @@ def test_an_empty_line_is_no_request(address, limits, sent):
         assert limits.idle_seconds * 0.9 < time.monotonic() - begin < limits.idle_seconds + 3
 
 
-def test_a_slow_upload_is_not_idle(make_model, run_server, limits, pictures):
-    """The answer to the request before comes while the head of this one is here; its body may take longer than a pause may."""
+@pytest.mark.parametrize(("begun", "seconds"), [(20, 0.3), (-700, 0.3), (-700, 0.02)])
+def test_a_slow_upload_is_not_idle(make_model, run_server, limits, pictures, begun, seconds):
+    """The answer to the request before comes while the head of this one is here, or a part of its body, too; which may take longer than a
+    pause may."""
 
     def runner(inputs):
-        time.sleep(0.3)
+        time.sleep(seconds)
         return np.full((len(inputs["image"]), 10), 0.1, np.float32)
 
     picture = pictures[0] + b"\0" * 1000
     slow = limits.model_copy(update={"idle_seconds": 1, "body_seconds": 10.0, "header_seconds": 10.0})
     with run_server(make_model(runner), slow) as url, connected(url) as connection:
         whole = posted(picture)
-        connection.sendall(posted(picture) + whole[:20])
+        connection.sendall(posted(picture) + whole[:begun])
         time.sleep(0.8)  # the first answer is here
-        connection.sendall(whole[20:-500])
+        connection.sendall(whole[begun:-500])
         time.sleep(1.5)
         connection.sendall(whole[-500:])
         assert statuses(connection, 2) == [b"200", b"200"]
