@@ -31,6 +31,8 @@ from measuring import record, spread
 from peers import measurement
 
 RECIPES = {"first": "first_images", "speed": "quick_images", "accuracy": "best_images"}
+SETTINGS = {"speed": ["training.optimizer.muon.rest.adamw.lr=0.01"]}
+"""What the validation split of this data prefers to the recipe's own choice, which other data made (decision 22)."""
 GOALS = {0.91: "first", 0.93: "speed"}
 """Score -> the recipe that reaches it."""
 QUICK_GOALS = {0.86: "first"}
@@ -76,7 +78,8 @@ def to_a_score(what: str, goal: float, recipe: str, file: Path, seeds: range, co
         if not alone:
             theirs.append(in_a_child("tutorial", file, seed, goal))
     shown, between = scores(mine)
-    record(f"{what}, our score by {RECIPES[recipe]}", shown, len(mine), between, command)
+    how = " ".join([RECIPES[recipe], *(f"--set {setting}" for setting in SETTINGS.get(recipe, []))])
+    record(f"{what}, our score by {how}", shown, len(mine), between, command)
     own = spread([run["training"] for run in mine], ".1f")
     record(f"{what}, our CPU seconds", f"{own[0]} (whole command {spread([run['whole'] for run in mine], '.1f')[0]})", len(mine), own[1], command)
     if alone:
@@ -114,7 +117,14 @@ def ours(recipe: str, file: str, seed: str) -> dict[str, float]:
         moments[type(event)] = time.process_time()
 
     with tempfile.TemporaryDirectory() as scratch:
-        run = fb.fit(file, recipe=RECIPES[recipe], run=Path(scratch) / "run", seed=int(seed), settings=["training.threads=1"], show=show)
+        run = fb.fit(
+            file,
+            recipe=RECIPES[recipe],
+            run=Path(scratch) / "run",
+            seed=int(seed),
+            settings=["training.threads=1", *SETTINGS.get(recipe, [])],
+            show=show,
+        )
     return {"score": run.test["accuracy"]["value"], "training": moments[Trained] - moments[Surveyed], "whole": time.process_time()}
 
 
