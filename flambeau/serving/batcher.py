@@ -129,7 +129,7 @@ class Batcher:
         ticket = Ticket(len(reads), deliver)
         for place, read in enumerate(reads):
             self._queue.append(Work(read, num_bytes // len(reads), ticket, place, now))
-        if num_waiting >= self.capacity.max_batch:
+        if num_waiting + len(reads) > self.capacity.max_batch:
             self._nap_soon()
         if not self.is_busy:
             self.is_busy = True

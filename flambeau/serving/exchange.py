@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -203,8 +202,6 @@ async def unless_gone(receive: Receive, future: asyncio.Future[T]) -> T:
         raise
     finally:
         leaving.cancel()
-        with suppress(asyncio.CancelledError):
-            await leaving
 
 
 async def _disconnect(receive: Receive) -> None:
