@@ -213,3 +213,28 @@ def test_one_pause_is_counted_from_the_last_answer(make_model, run_server, limit
         begin = time.monotonic()
         assert connection.recv(65536) == b""
         assert 0.1 < time.monotonic() - begin < 1.5
+
+
+@pytest.mark.parametrize("cut", [None, 10, 300, 90_000])
+def test_both_roads_keep_the_order_of_requests_that_were_sent_ahead(make_model, run_server, limits, pictures, cut):
+    """Those that come whole, and those that go by ASGI's messages: a query, no body, a large one, an unknown path."""
+
+    def runner(inputs):
+        time.sleep(0.03)
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    ahead = [
+        (b"200", posted(pictures[0])),
+        (b"404", b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"),
+        (b"200", posted(pictures[1] + b"\0" * 80_000)),
+        (b"422", posted(b"no picture")),
+        (b"200", posted(pictures[2]).replace(b"/predict", b"/predict?preview=1", 1)),
+        (b"405", b"GET /predict HTTP/1.1\r\nhost: x\r\n\r\n"),
+        (b"200", b"GET /v2/health/ready HTTP/1.1\r\nhost: x\r\n\r\n"),
+    ]
+    sent = b"".join(request for _, request in ahead)
+    with run_server(make_model(runner), limits) as url, connected(url) as connection:
+        for piece in (sent[:cut], sent[cut:] if cut else b""):
+            connection.sendall(piece)
+            time.sleep(0.2)
+        assert statuses(connection, len(ahead)) == [status for status, _ in ahead]
