@@ -34,6 +34,8 @@ class Flow(FlowControl):
         """Leave what the client sends unread for a while; it waits with the kernel, where it costs nothing."""
         if not self._transport.is_closing():
             self.pause_reading()
+            if self._held is not None:  # by an answer to one that was sent ahead
+                self._held.cancel()
             self._held = self._loop.call_later(seconds, self.let_go)
 
     def let_go(self) -> bool:

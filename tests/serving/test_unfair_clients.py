@@ -15,6 +15,8 @@ from uvicorn.server import ServerState
 
 from flambeau.serving import app as application
 from flambeau.serving.app import Brake, create_app
+from flambeau.serving.config import Limits
+from flambeau.serving.flow import Flow
 from flambeau.serving.protocol import Protocol, ServerConfig
 from flambeau.serving.whole import LARGEST
 
@@ -238,3 +240,43 @@ def test_both_roads_keep_the_order_of_requests_that_were_sent_ahead(make_model, 
             connection.sendall(piece)
             time.sleep(0.2)
         assert statuses(connection, len(ahead)) == [status for status, _ in ahead]
+
+
+def test_twelve_requests_sent_ahead_in_two_parts_are_all_answered(make_model, run_server, limits, pictures):
+    """The second part is not read while some of the first wait: there would be more than may wait."""
+
+    def runner(inputs):
+        time.sleep(0.05)
+        return np.full((len(inputs["image"]), 10), 0.1, np.float32)
+
+    with run_server(make_model(runner), limits) as url, connected(url) as connection:
+        connection.sendall(posted(pictures[0]) * 5)
+        time.sleep(0.02)
+        connection.sendall(posted(pictures[1]) * 7)
+        assert statuses(connection, 12) == [b"200"] * 12
+
+
+def test_who_is_held_is_not_read_before_the_last_hold_is_over():
+    class Transport:
+        is_reading = True
+
+        def is_closing(self):
+            return False
+
+        def pause_reading(self):
+            self.is_reading = False
+
+        def resume_reading(self):
+            self.is_reading = True
+
+    async def main():
+        flow = Flow(transport := Transport(), [], Limits())
+        flow.hold(0.05)
+        flow.hold(0.3)
+        flow.resume_reading()
+        await asyncio.sleep(0.15)
+        during = transport.is_reading
+        await asyncio.sleep(0.3)
+        return during, transport.is_reading
+
+    assert asyncio.run(main()) == (False, True)
