@@ -42,13 +42,15 @@ network = model.load()
 answers = predict.answer(network, encoded)
 predict.TARGET.decode(answers)
 np.savez(asked["result"], answers, **arrays)
+Path(asked["loaded"]).write_text(json.dumps(list(sys.modules)), encoding="utf-8")
 if (Path(asked["folder"]) / "train.py").exists():
     import train
 """
 
 
-def check(folder: Path, goldens: Path, encoded: list[dict[str, Array]], answers: npt.NDArray[np.float32], paths: list[str]) -> None:
-    """
+def check(folder: Path, goldens: Path, encoded: list[dict[str, Array]], answers: npt.NDArray[np.float32], paths: list[str]) -> set[str]:
+    """Answers the golden examples with the ejected files -> the packages that were loaded for it.
+
     Args:
         folder: of the ejected files.
         goldens: the folder of golden examples.
@@ -59,8 +61,8 @@ def check(folder: Path, goldens: Path, encoded: list[dict[str, Array]], answers:
         CheckFailed: an array or an answer differs in any bit, or the files do not run.
     """
     with TemporaryDirectory() as scratch:
-        result = Path(scratch) / "result.npz"
-        asked = {"package": PACKAGE, "folder": str(folder), "paths": paths, "goldens": str(goldens), "result": str(result)}
+        result, loaded = Path(scratch) / "result.npz", Path(scratch) / "loaded.json"
+        asked = {"package": PACKAGE, "folder": str(folder), "paths": paths, "goldens": str(goldens), "result": str(result), "loaded": str(loaded)}
         command = [sys.executable, "-I", "-c", PROGRAM, json.dumps({**asked, "threads": torch.get_num_threads()})]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)  # noqa: S603  # our own program
         if done.returncode or not result.is_file():
@@ -71,8 +73,10 @@ def check(folder: Path, goldens: Path, encoded: list[dict[str, Array]], answers:
             wrong = [name for name, array in wanted.items() if not _same(found[name], array)]
             if not _same(found["arr_0"], answers):
                 wrong.append("answers")
+        packages = {name.partition(".")[0] for name in json.loads(loaded.read_text(encoding="utf-8"))}
     if wrong:
         raise CheckFailed("eject-differs", where=str(folder), parts=", ".join(wrong[:5]), count=len(wrong))
+    return packages
 
 
 def _same(one: Array, other: Array) -> bool:

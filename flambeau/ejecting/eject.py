@@ -19,6 +19,7 @@ from flambeau.card import escaped
 from flambeau.data.examples import TRAIN, VALID
 from flambeau.ejecting import templates
 from flambeau.ejecting.checking import check
+from flambeau.ejecting.homes import late_imports
 from flambeau.ejecting.recorder import Recorder
 from flambeau.ejecting.writing import Written, write_model, write_predict, write_train
 from flambeau.errors import CheckFailed, DataError, Interrupted, UsageError
@@ -105,13 +106,14 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
         data=f", over `{DATA}`" if with_data else f"; it needs `{DATA}`, which `flambeau eject --with-data` writes",
         missing="".join(f"\n\nNot done by `train.py`: {escaped(one)}." for one in missing),
     )
-    written.files["requirements.txt"] = _requirements(written.packages)
     for file, content in written.files.items():
         (building / file).write_text(content.rstrip("\n") + "\n", encoding="utf-8")
     encoded = [predictor.encode(example) for example in examples]
     batch = collate(predictor.inputs, {column: [one[column] for one in encoded] for column in predictor.inputs})
     paths = [str(Path(path).absolute()) for path in sys.path] if allow_code else []
-    check(building, loaded.path / "golden", encoded, TorchRunner(network)(batch), paths)
+    used = check(building, loaded.path / "golden", encoded, TorchRunner(network)(batch), paths)
+    packages = written.packages | (late_imports(written.files["predict.py"]) & used)
+    (building / "requirements.txt").write_text(_requirements(packages), encoding="utf-8")
     return len(examples)
 
 

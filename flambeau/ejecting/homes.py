@@ -89,6 +89,13 @@ def imported(node: ast.Import | ast.ImportFrom) -> dict[str, Key | str]:
     return found
 
 
+def late_imports(source: str) -> set[str]:
+    """The packages that functions of a file import while they run; which of them are needed depends on the values."""
+    inner = [node for function in ast.walk(ast.parse(source)) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)]
+    whole = {alias.name.partition(".")[0] for node in inner if isinstance(node, ast.Import) for alias in node.names}
+    return whole | {str(node.module).partition(".")[0] for node in inner if isinstance(node, ast.ImportFrom)}
+
+
 def origin(key: Key) -> Key:
     """Where a name that may only pass through a module is defined, or what stands in its place."""
     while key not in REPLACED:
