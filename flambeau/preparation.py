@@ -21,6 +21,7 @@ from flambeau.errors import DataError, Notice
 from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Progress, Show
 from flambeau.inputs.input import Preprocessor
+from flambeau.machine import keep_freed_memory
 from flambeau.messages import printable
 from flambeau.naming import LONGEST
 from flambeau.recipe import Recipe
@@ -113,6 +114,7 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
         DataError: too much of the data is unusable, or a class is too small to be split.
     """
     assert recipe.task is not None, "a resolved recipe has a task"
+    keep_freed_memory()
     cache = encode(source, recipe.inputs, folder, lambda done, total: show(Progress("stage-reading", done, total)))
     cleaned = clean(source, cache, recipe.inputs, recipe.data, recipe.task.empty_target)
     targets = [source.raw(row) for row in range(len(source))]

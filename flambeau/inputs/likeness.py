@@ -28,6 +28,8 @@ FAINT = 12.0
 """Standard deviation below which the contrast is not raised any more: it would only magnify noise."""
 BLANK = 2
 """Grey levels around the middle within which a picture counts as one colour."""
+TOGETHER = 1 << 20
+"""Levels that are compared at once: what fits into the cache of a core."""
 ROUNDED = 6
 """Decimals of a frequency (up to 10**5) that count: what is beyond them depends on the order of the additions."""
 
@@ -47,13 +49,15 @@ def fingerprints(pixels: Pixels) -> npt.NDArray[np.uint64]:
     Each bit says whether one of the lowest frequencies, the mean left out, is above their median.
     Source: perceptual hash; Zauner: Implementation and Benchmarking of Perceptual Image Hash Functions, 2010.
     """
-    height, width = pixels.shape[2:]
+    width = pixels.shape[3]
     grey = pixels[:, 0].astype(np.uint16)
     for channel in range(1, pixels.shape[1]):
         grey += pixels[:, channel]
-    frequencies = _frequencies(height) @ (grey.astype(np.float64) @ _frequencies(width).T)
+    rows, added = _added(grey)
+    frequencies = _frequencies(rows.shape[1]) / added @ (rows.astype(np.float64) @ _frequencies(width).T)
     low = frequencies.reshape(len(pixels), -1)[:, 1:65].round(ROUNDED)  # so that a picture's bits do not depend on its batch
-    bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
+    in_order = np.sort(low, axis=1)
+    bits = np.packbits(low > (in_order[:, 31:32] + in_order[:, 32:33]) / 2, axis=1)
     return bits.view(">u8")[:, 0].astype(np.uint64)
 
 
@@ -64,9 +68,12 @@ def is_alike(one: Pixels, other: Pixels) -> bool:
 
 def alike(ones: Pixels, others: Pixels) -> npt.NDArray[np.bool_]:
     """Two batches (batch, channels, height, width) of equally many channels -> whether each picture is the same photo as its partner."""
-    difference = _plain(ones)
-    difference -= _plain(others)
-    return np.asarray(np.abs(difference, out=difference).mean((1, 2, 3)) < ALIKE)
+    answers = np.empty(len(ones), np.bool_)
+    some = max(1, TOGETHER // max(1, ones[:1].size))
+    for low in range(0, len(ones), some):
+        difference = _plain(ones[low : low + some]) - _plain(others[low : low + some])
+        answers[low : low + some] = np.abs(difference, out=difference).mean((1, 2, 3)) < ALIKE
+    return answers
 
 
 def is_blank(pixels: Pixels) -> bool:
@@ -82,15 +89,29 @@ def are_blank(pixels: Pixels) -> npt.NDArray[np.bool_]:
 
 def _plain(pixels: Pixels) -> npt.NDArray[np.float32]:
     """(batch, channels, SIDE, SIDE) at most, with mean 0 and standard deviation SPREAD over all channels together, so that colour still counts."""
-    height, width = pixels.shape[2:]
-    reduced = pixels.astype(np.float32)
+    rows, added = _added(pixels)
+    height, width = rows.shape[2:]
+    reduced = rows.astype(np.float32)
     if width > SIDE:
         reduced = reduced @ _shares(width).T.astype(np.float32)
     if height > SIDE:
         reduced = _shares(height).astype(np.float32) @ reduced
+    reduced /= added
     reduced -= reduced.mean((1, 2, 3), keepdims=True)
     reduced *= SPREAD / np.maximum(reduced.std((1, 2, 3), keepdims=True), FAINT)
     return np.asarray(reduced)
+
+
+def _added(levels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.unsignedinteger], int]:
+    """(..., height, width) -> (..., SIDE, width), and how many rows were added up for each: exact, and sooner than a product of floats.
+    As they are, and 1, where the rows do not go evenly into SIDE. Levels are below 2**10, as three channels are.
+    """
+    height, width = levels.shape[-2:]
+    together, rest = divmod(height, SIDE)
+    if rest or together < 2:
+        return levels, 1
+    kind = np.uint16 if together < 2**6 else np.uint32
+    return levels.reshape(*levels.shape[:-2], SIDE, together, width).sum(-2, dtype=kind), together
 
 
 @lru_cache(64)

@@ -56,17 +56,18 @@ def measured(arrays: Iterable[Array], grayscale: bool) -> Statistics:
     Raises:
         DataError: there are no pictures.
     """
-    number, sums, products = 0, np.zeros(1), np.zeros((1, 1))
+    number, sums, products = 0, np.zeros(1), np.zeros(1)
+    which = "ci,di->cd" if grayscale else "ci,ci->c"
     for array in arrays:
         flat = array.reshape(array.shape[0], -1)
         number += flat.shape[1]
         for low in range(0, flat.shape[1], AT_ONCE):
             part = flat[:, low : low + AT_ONCE].astype(np.uint32)  # twice as quick as a product of small matrices of floats
-            sums, products = sums + part.sum(1), products + np.einsum("ci,di->cd", part, part)
+            sums, products = sums + part.sum(1, dtype=np.uint32), products + np.einsum(which, part, part)
     if number == 0:
         raise DataError("inputs-unseen")
     mix = GREY_WEIGHTS[None] if grayscale and len(sums) == 3 else np.eye(len(sums))
     mean = mix @ sums / number
-    variance = np.diag(mix @ products @ mix.T) / number - mean**2
+    variance = (np.diag(mix @ products @ mix.T) if grayscale else products) / number - mean**2
     std = np.sqrt(np.maximum(variance, 0)) / 255
     return Statistics(mean=tuple((mean / 255).tolist()), std=tuple(np.maximum(std, LEAST_STD).tolist()))

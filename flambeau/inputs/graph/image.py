@@ -41,8 +41,8 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) in 0 to 255 -> the same axes, about mean 0 and std 1."""
-        y: Tensor = x * self.gain + self.offset  # in two steps: rounded once, as by addcmul, it would not be what ONNX Runtime answers
-        return y
+        y: Tensor = x * self.gain
+        return y.add_(self.offset)  # in two steps: rounded once, as by addcmul, it would not be what ONNX Runtime answers
 
 
 class PrepareImage(nn.Module):
