@@ -90,8 +90,10 @@ class OneOf:
 
 
 def written(value: Named | str) -> dict[str, object] | str:
-    """A chosen config -> how a resolved recipe writes it, every field given: ``{"adamw": {"lr": 0.003, ...}}``."""
-    return value if isinstance(value, str) else {value.name: value.model_dump(mode="json")}
+    """A chosen config -> how a resolved recipe writes it, every field given: ``{"adamw": {"lr": 0.003, ...}}``, ``"simd"`` where there is none."""
+    if isinstance(value, str):
+        return value
+    return {value.name: value.model_dump(mode="json")} if type(value).model_fields else value.name
 
 
 def _single_key(kind: type[Named], handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -22,6 +22,7 @@ EXTRAS = {
     "train": ("torch", "onnx", "onnxscript"),
     "zoo": ("torchvision", "timm"),
     "demo": ("scikit-learn",),
+    "fast": ("cykooz-resizer",),
     "encoders": ("transformers",),
     "openvino": ("openvino",),
     "int8": ("nncf",),

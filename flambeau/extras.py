@@ -11,6 +11,7 @@ NEEDED = {
     "zoo": ("torchvision", "timm"),
     "demo": ("sklearn",),
     "audio": ("soundfile",),
+    "fast": ("cykooz_resizer",),
     "text": ("tokenizers", "rjieba", "stopwordsiso"),
     "encoders": ("transformers",),
     "openvino": ("openvino",),

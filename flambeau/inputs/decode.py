@@ -18,19 +18,19 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from flambeau.errors import DataError
-from flambeau.inputs.jpeg import jpeg_pixels
+from flambeau.inputs.jpeg import Need, Pixels, jpeg_pixels, reduced_jpeg
 from flambeau.inputs.pixels import as_pixels, levels, sixteen_bit_levels
 from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.inputs.sniff import FORMATS, PREFIX, sniff
@@ -75,9 +75,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> what puts the picture upright. From 5 on, height and width change places."""
-
-Need = Callable[[int, int], tuple[int, int]]
-"""Upright (height, width) of a picture -> the (height, width) below which a reduced decoding must not fall."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +139,21 @@ def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = 
 def plain_pixels(value: object, shape: tuple[int, ...], max_pixels: int) -> npt.NDArray[np.uint8] | None:
     """The bytes of a JPEG file that needs nothing but decoding -> its pixels, (height, width) grey or (height, width, 3) RGB = `shape`; None
     for all else. Past Pillow and all that keeps it safe, which takes longer than a small file."""
-    if type(value) is not bytes or len(value) > MAX_BYTES or shape[0] * shape[1] > max_pixels or sniff(value[:PREFIX]) != "JPEG":
-        return None
-    return jpeg_pixels(value, shape)
+    return jpeg_pixels(value, shape) if _is_jpeg(value) and shape[0] * shape[1] <= max_pixels else None
+
+
+def stored_pixels(value: object, max_pixels: int, need: Need | None) -> tuple[Pixels, tuple[int, int]]:
+    """As `picture`, its pixels and the (height, width) that are stored. Past Pillow where nothing but decoding is needed."""
+    found = reduced_jpeg(value, need, max_pixels) if _is_jpeg(value) else None
+    if found is not None:
+        return found
+    slowly = picture(value, max_pixels=max_pixels, need=need)
+    return np.asarray(slowly.image), (slowly.height, slowly.width)
+
+
+def _is_jpeg(value: object) -> TypeGuard[bytes]:
+    """Whether these are the bytes of what may be opened as JPEG."""
+    return type(value) is bytes and len(value) <= MAX_BYTES and sniff(value[:PREFIX]) == "JPEG"
 
 
 def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:

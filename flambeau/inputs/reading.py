@@ -7,22 +7,19 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
-from PIL import __version__ as pillow_version
+from PIL import Image
 from pydantic import Field
 
 from flambeau.config import Config
-from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, picture, plain_pixels
-from flambeau.inputs.resize import Interpolation, Resize, fit, scaled
+from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, plain_pixels
+from flambeau.inputs.resize import Interpolation, Resize, scaled
+from flambeau.inputs.resizer import Pillow, ResizerChoice, Wanted
 from flambeau.types import TensorSpec
 
 LARGEST_SIDE = 4096
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE, strict=True)]
 """Height or width in pixels."""
 Decode = Literal["exact", "fast"]
-
-DECODER = f"Pillow {pillow_version}, simplejpeg {simplejpeg.__version__}"
-"""What decodes and resizes. Another version may answer differently by a grey level."""
 
 
 class Reading(Config):
@@ -34,6 +31,7 @@ class Reading(Config):
     interpolation: Interpolation
     channels: Literal[1, 3]
     decode: Decode
+    resizer: ResizerChoice = Pillow()
     max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)
 
     @property
@@ -44,7 +42,7 @@ class Reading(Config):
     @property
     def key(self) -> str:
         """All that changes what `read` returns, the decoder's version too."""
-        return f"image {DECODER} {self.model_dump_json()}"
+        return f"image {self.resizer.version} {self.model_dump_json()}"
 
     def read(self, value: object) -> npt.NDArray[np.uint8]:
         """A path, bytes, an array or a PIL image -> (channels, height, width).
@@ -55,8 +53,10 @@ class Reading(Config):
         shape = self.size if self.channels == 1 else (*self.size, self.channels)
         pixels = plain_pixels(value, shape, self.max_pixels)
         if pixels is None:
-            decoded = picture(value, max_pixels=self.max_pixels, need=self._need if self.decode == "fast" else None)
-            pixels = np.asarray(as_channels(fit(decoded, self.size, self.resize, self.interpolation), self.channels))
+            need = self._need if self.decode == "fast" else None
+            pixels = self.resizer.read(value, Wanted(self.size, self.resize, self.interpolation, self.max_pixels, need))
+            if pixels.ndim != len(shape):
+                pixels = np.asarray(as_channels(Image.fromarray(pixels), self.channels))
         return pixels[None] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def read_together(self, values: Sequence[object]) -> npt.NDArray[np.uint8] | None:

@@ -1,30 +1,33 @@
-"""A decoded picture -> a picture of the size that the network takes. By Pillow only: other resizers answer differently."""
+"""How a decoded picture comes to the size that the network takes: what of it is kept, and where it goes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
-
-from PIL import Image
-
-from flambeau.inputs.decode import Picture
 
 Resize = Literal["stretch", "pad", "crop"]
 """stretch: to the size, proportions change. pad: keep the proportions, fill with grey. crop: keep the proportions, cut off
 what juts out beside the middle."""
 
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+"""All but "nearest" average over the pixels that become one (antialiasing) when they make a picture smaller."""
 
 PAD = 128
 """The middle grey that fills what is missing: after standardisation it is near zero."""
 
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-"""All but "nearest" average over the pixels that become one (antialiasing) when they make a picture smaller."""
+
+@dataclass(frozen=True)
+class Placing:
+    """What of a decoded picture goes where."""
+
+    window: tuple[float, float, float, float] | None
+    """(left, top, right, bottom) of what is kept, in pixels of the decoded picture; None: all of it."""
+    height: int
+    """What is kept becomes so high and wide."""
+    width: int
+    top: int
+    """Where that stands; what is around it is filled."""
+    left: int
 
 
 def scaled(height: int, width: int, size: tuple[int, int], resize: Resize) -> tuple[int, int]:
@@ -36,27 +39,23 @@ def scaled(height: int, width: int, size: tuple[int, int], resize: Resize) -> tu
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def fit(picture: Picture, size: tuple[int, int], resize: Resize, interpolation: Interpolation) -> Image.Image:
-    """The picture with (height, width) = `size`.
+def placed(stored: tuple[int, int], decoded: tuple[int, int], size: tuple[int, int], resize: Resize) -> Placing:
+    """How a picture comes to (height, width) = `size`.
 
-    The geometry follows the size that is stored in the file, so that a reduced decoding does not move the crop.
+    Args:
+        stored: its (height, width) in the file. The geometry follows them, so that a reduced decoding does not move the crop.
+        decoded: as it was decoded.
     """
-    image, resample = picture.image, _FILTERS[interpolation]
     if resize == "crop":
-        return image.resize(size[::-1], resample, box=_middle(picture, size))
-    height, width = scaled(picture.height, picture.width, size, resize)
-    whole = image if image.size == (width, height) else image.resize((width, height), resample)
-    if (height, width) == size:
-        return whole
-    ground = Image.new(image.mode, size[::-1], PAD if image.mode == "L" else (PAD,) * 3)
-    ground.paste(whole, ((size[1] - width) // 2, (size[0] - height) // 2))
-    return ground
+        return Placing(_middle(stored, decoded, size), *size, 0, 0)
+    height, width = scaled(*stored, size, resize)
+    return Placing(None, height, width, (size[0] - height) // 2, (size[1] - width) // 2)
 
 
-def _middle(picture: Picture, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom), in pixels of `picture.image`, of the largest window in the middle with the proportions of `size`."""
-    window = min(picture.height / size[0], picture.width / size[1])
+def _middle(stored: tuple[int, int], decoded: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest window in the middle with the proportions of `size`; rounding leads none of its edges out of the picture."""
+    window = min(stored[0] / size[0], stored[1] / size[1])
     height, width = size[0] * window, size[1] * window
-    top, left = (picture.height - height) / 2, (picture.width - width) / 2
-    down, across = picture.image.height / picture.height, picture.image.width / picture.width
-    return left * across, top * down, (left + width) * across, (top + height) * down
+    top, left = max(0.0, (stored[0] - height) / 2), max(0.0, (stored[1] - width) / 2)
+    down, across = decoded[0] / stored[0], decoded[1] / stored[1]
+    return left * across, top * down, min((left + width) * across, decoded[1]), min((top + height) * down, decoded[0])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flambeau.inputs.decode import Picture
 from flambeau.inputs.image import ImageInput
-from flambeau.inputs.resize import PAD, fit, scaled
+from flambeau.inputs.resize import PAD, scaled
+from flambeau.inputs.resizer import Wanted, fit
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "box", "bilinear", "bicubic", "lanczos"])
@@ -39,8 +39,8 @@ def test_extreme_shapes(resize, shape):
 
 def test_a_reduced_decoding_does_not_move_the_crop():
     large = Image.effect_mandelbrot((1201, 801), (-2, -1.2, 1, 1.2), 40)
-    whole, reduced = Picture(large, 801, 1201), Picture(large.reduce(4), 801, 1201)
-    one, other = (np.asarray(fit(each, (64, 64), "crop", "bilinear"), float) for each in (whole, reduced))
+    wanted = Wanted((64, 64), "crop", "bilinear", 10**7, None)
+    one, other = (np.asarray(fit(each, (801, 1201), wanted), float) for each in (large, large.reduce(4)))
     assert np.abs(one - other).mean() < 3
 
 
@@ -59,5 +59,13 @@ def test_the_reading_key_knows_the_host_part_alone():
     base = ImageInput(size=8, resize="pad", channels=3)
     for graph in ({"grayscale": True}, {"denoise": "median"}, {"standardise": "none"}, {"augment": ["flip"]}):
         assert ImageInput.model_validate({**base.model_dump(), **graph}).reading_key() == base.reading_key()
-    for host in ({"size": 9}, {"resize": "crop"}, {"interpolation": "box"}, {"channels": 1}, {"decode": "fast"}, {"max_pixels": 9}):
+    for host in (
+        {"size": 9},
+        {"resize": "crop"},
+        {"interpolation": "box"},
+        {"channels": 1},
+        {"decode": "fast"},
+        {"resizer": "simd"},
+        {"max_pixels": 9},
+    ):
         assert ImageInput.model_validate({**base.model_dump(), **host}).reading_key() != base.reading_key()

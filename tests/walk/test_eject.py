@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,37 @@ def test_pictures(finished: Path, few_digits: Path, tmp_path: Path) -> None:
     assert "class " in (tmp_path / "plain/model.py").read_text(encoding="utf-8")
     assert "validation loss" in run_alone(tmp_path / "plain", "train.py")
     assert (tmp_path / "plain/weights.new.safetensors").stat().st_size == (tmp_path / "plain/weights.safetensors").stat().st_size
+
+
+def test_what_the_examples_need_has_to_be_installed(tmp_path: Path) -> None:
+    """Packages that are imported late, of which others would need others."""
+    things, words = ["房间", "早餐", "前台", "位置", "电梯", "大堂", "床铺", "空调"], [["很好", "不错"], ["太差", "糟糕"]]
+    rows = [(f"{one}{word}，{other}也是", str(label)) for label in (0, 1) for one, other in permutations(things, 2) for word in words[label]]
+    path = tmp_path / "reviews.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    for segment, package in (("chinese", "rjieba"), ("subwords", "tokenizers"), ("characters", None)):
+        run = fb.fit(
+            path,
+            recipe={"inputs": {"text": {"type": "text", "segment": segment}}, "training": SHORT},
+            target="label",
+            run=tmp_path / segment,
+            show=fb.silent,
+        )
+        fb.eject(run.artifact, tmp_path / f"plain-{segment}", show=fb.silent)
+        wanted = {line.partition("==")[0] for line in (tmp_path / f"plain-{segment}/requirements.txt").read_text(encoding="utf-8").splitlines()}
+        assert wanted == {"numpy", "safetensors", "torch", *filter(None, [package])}
+
+
+def test_pictures_that_simd_resizes(few_digits: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cykooz_resizer")
+    recipe = {"inputs": {"image": {"type": "image", "size": 20, "resizer": "simd"}}, "network": ["flatten", {"linear": 8}], "training": SHORT}
+    run = fb.fit(few_digits, recipe=recipe, run=tmp_path / "run", show=fb.silent)
+    fb.eject(run.artifact, tmp_path / "plain", show=fb.silent)
+    assert "cykooz-resizer==" in (tmp_path / "plain/requirements.txt").read_text(encoding="utf-8")
+    assert "class Pillow" not in (tmp_path / "plain/predict.py").read_text(encoding="utf-8")
+    files = sorted((few_digits / "3").iterdir())[:5]
+    assert answered(tmp_path / "plain", *files) == in_torch(run.artifact, files)
 
 
 def test_a_folder_with_files_is_left_alone(finished: Path, tmp_path: Path) -> None:
