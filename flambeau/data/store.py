@@ -17,6 +17,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias, overload
@@ -88,10 +89,16 @@ def num_bytes(rows: Rows) -> int:
 
 
 class Writer:
-    """Takes rows one after the other, then the index."""
+    """Takes rows one after the other, then the index. What is written goes to the disk meanwhile, so that nothing is left to wait for."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], helper: Executor) -> None:
+        """
+        Args:
+            helper: waits for the disk.
+        """
         self._file = file
+        self._helper = helper
+        self._flushing: Future[None] | None = None
         self._checksums: list[int] = []
         self._starts = [0]
         self._checksum = self._filled = 0  # of the block that is not full yet
@@ -118,11 +125,17 @@ class Writer:
         self._file.write(content)
         self._file.write(FOOTER.pack(self._starts[-1], len(content), hashlib.sha256(content).digest(), MAGIC))
         self._file.flush()
+        if self._flushing is not None:
+            self._flushing.result()  # an error of the disk is told once
         os.fsync(self._file.fileno())
 
     def _close_block(self) -> None:
         self._checksums.append(self._checksum)
         self._checksum = self._filled = 0
+        if self._flushing is None or self._flushing.done():
+            if self._flushing is not None:
+                self._flushing.result()
+            self._flushing = self._helper.submit(os.fsync, self._file.fileno())
 
 
 @dataclass(frozen=True)
@@ -174,8 +187,8 @@ def new_store(path: Path) -> Iterator[tuple[Writer, Path]]:
     """A writer for the file that will lie at `path`, and the temporary name under which it can be read before that."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns():x}.tmp")
     try:
-        with temporary.open("xb") as file:
-            yield Writer(file), temporary
+        with temporary.open("xb") as file, ThreadPoolExecutor(1, "flushing") as helper:
+            yield Writer(file, helper), temporary
         temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
