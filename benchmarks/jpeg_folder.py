@@ -56,16 +56,40 @@ def main() -> None:
     files, rounds = (3000, 5) if asked.full else (400, 3)
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_photos(Path(scratch) / "photos", files)
+        command = "python benchmarks/jpeg_folder.py" + (" --full" if asked.full else "")
+        one_picture(folder, rounds, command)
         found: dict[str, list[list[tuple[float, float]]]] = {way: [] for way in (*OURS, *PEERS, *DRAFTED)}
         for _ in range(rounds):
             for way in found:
                 found[way].append(in_a_child(way, folder))
-    command = "python benchmarks/jpeg_folder.py" + (" --full" if asked.full else "")
     for way in OURS:
         for name, place in (("first epoch", 0), ("later epochs", 1)):
             report(f"{files} JPEG files at 160 px, {way}, {name}", found, PEERS, way, place, command)
     for way in list(OURS)[2:]:
         report(f"{files} JPEG files at 160 px, {way}, first epoch, against a loader that decodes so too", found, DRAFTED, way, 0, command)
+
+
+def one_picture(folder: Path, rounds: int, command: str) -> None:
+    """What reading a file costs by each way, and how far its grey levels are from those of the first way."""
+    from flambeau.inputs.image import ImageInput
+
+    files = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))[:100]]
+    readers = {way: ImageInput.model_validate({"size": SIZE, "resize": "stretch", "channels": 3, **OURS[way]}).read for way in OURS}
+    pictures = {way: np.stack([read(file) for file in files]).astype(int) for way, read in readers.items()}
+    times: dict[str, list[float]] = {way: [] for way in OURS}
+    for _ in range(rounds):
+        for way, read in readers.items():
+            begin = time.process_time()
+            for file in files:
+                read(file)
+            times[way].append(time.process_time() - begin)
+    first = next(iter(OURS))
+    for way in OURS:
+        middle, between = spread([ours / other for ours, other in zip(times[first], times[way], strict=True)], ".2f")
+        apart = np.abs(pictures[way] - pictures[first])
+        levels = f"grey levels {apart.mean():.2f} apart on average, {(apart > 0).mean():.0%} of them differ"
+        text = f"{median(times[way]) / len(files) * 1000:.2f} CPU ms, {middle} x the speed of {first}; {levels}"
+        record(f"one JPEG file of 500 x 375 to {SIZE} px, {way}", text, rounds, between, command)
 
 
 def report(what: str, found: dict[str, list[list[tuple[float, float]]]], peers: tuple[str, ...], way: str, place: int, command: str) -> None:
