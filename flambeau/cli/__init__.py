@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     outlet = open_streams()
     use_utf8()
     if "OMP_WAIT_POLICY" not in os.environ:
-        # threads that wait for each other soon sleep instead of spinning: with a busy neighbour, a step of training takes two thirds of the time
+        # threads that wait for each other soon sleep instead of spinning: with a busy neighbour, a training takes four fifths of the time
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     # NumPy multiplies nothing large here, and the threads of its OpenBLAS take a tenth of a CPU second to start

@@ -243,6 +243,18 @@ def is_quick(arguments: list[str], seconds: float, times: float, imports: str) -
     return False
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "PASSIVE 1000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"), ({"GOMP_SPINCOUNT": "7"}, "PASSIVE 7")]
+)
+def test_threads_turn_shortly_before_they_sleep_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+    code = "import atexit, os; from flambeau.cli import main; "
+    code += "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))); main(['--version'])"
+    kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**kept, **given}).stdout
+
+    assert shown.splitlines()[-1] == expected
+
+
 def test_help_is_quick() -> None:
     assert is_quick(["--help"], 0.150, 2.5, "import click, tomllib")
 

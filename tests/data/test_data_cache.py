@@ -393,6 +393,23 @@ def test_many_rows_span_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [path.name for path in tmp_path.iterdir()] == ["x.cache"]
 
 
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_what_the_disk_says_meanwhile_is_not_lost(blocks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said once, to whoever asks first: here to the helper."""
+
+    def broken(handle: int) -> None:
+        if threading.current_thread().name.startswith("flushing"):
+            raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(store, "BLOCK", 100)
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="broken"), store.new_store(tmp_path / "x.cache") as (writer, _):
+        for _ in range(blocks):
+            writer.add(np.zeros(100, np.uint8))
+        writer.finish({})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pictures_in_memory_are_told_apart() -> None:
     ones = [Image.new("L", (2, 2), level) for level in (1, 1, 2)]
     assert reading.content_hash(ones[0]) == reading.content_hash(ones[1]) != reading.content_hash(ones[2])

@@ -65,7 +65,6 @@ def test_the_reading_key_knows_the_host_part_alone():
         {"interpolation": "box"},
         {"channels": 1},
         {"decode": "fast"},
-        {"resizer": "simd"},
         {"max_pixels": 9},
     ):
         assert ImageInput.model_validate({**base.model_dump(), **host}).reading_key() != base.reading_key()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ cykooz = pytest.importorskip("cykooz_resizer")
 
 ORIENTATION = 0x0112
 Encode: TypeAlias = Callable[..., bytes]
+Damaged: TypeAlias = Callable[[bytes, int], Iterator[bytes]]
 FIRST = {"nearest": 3.0, "box": 1.0, "bilinear": 0.2, "bicubic": 0.5, "lanczos": 0.8}
 """How far apart the mean levels may be: what is halfway between two pixels goes to the other one, and overshoots are cut off earlier."""
 
@@ -140,16 +141,13 @@ def test_pictures_of_every_mode(mode: str, channels: int, flower: Image.Image) -
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_damage_has_the_same_outcome(progressive: bool, flower: Image.Image, encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_has_the_same_outcome(
+    progressive: bool, flower: Image.Image, encoded: Encode, damaged: Damaged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = encoded(flower.crop((200, 100, 300, 180)), "JPEG", progressive=progressive)
-    generator = np.random.default_rng(7)
     taken = 0
 
-    for _ in range(300):
-        damaged = bytearray(data)
-        for place in generator.integers(2, len(data), generator.integers(1, 4)):
-            damaged[place] = generator.integers(256)
-        cut = bytes(damaged[: generator.integers(3, len(data))] if generator.random() < 0.3 else damaged)
+    for cut in damaged(data, 300):
         taken += reduced_jpeg(cut, None, MAX_PIXELS) is not None
         assert outcome(cut, decode="fast") == by_pillow_alone(cut, monkeypatch, decode="fast")
     assert 30 < taken < 270
@@ -199,6 +197,10 @@ def test_without_the_extra_it_says_what_to_install(flower: Image.Image, monkeypa
             broken()
         assert caught.value.fix == 'pip install "flambeau[fast]"'
     assert ImageInput(size=8, resize="pad", channels=3).read(flower).shape == (3, 8, 8)
+
+
+def test_the_cache_is_another_one() -> None:
+    assert len({ImageInput(size=8, resize="pad", channels=3, resizer=one).reading_key() for one in ("pillow", "simd")}) == 2
 
 
 def test_the_model_remembers_what_resized() -> None:
