@@ -7,10 +7,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dct
 
 from flambeau.inputs.decode import picture
 from flambeau.inputs.image import ImageInput
-from flambeau.inputs.likeness import ALIKE, NEAR, SPREAD, fingerprint, is_alike, is_blank
+from flambeau.inputs.likeness import ALIKE, NEAR, SPREAD, fingerprint, fingerprints, is_alike, is_blank
 
 COLOUR = ImageInput(size=64, resize="stretch", channels=3).resolve([])
 
@@ -109,3 +110,25 @@ def test_faint_noise_is_not_magnified():
 def test_any_size_has_a_fingerprint(shape):
     array = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     assert 0 <= fingerprint(array) < 2**64 and fingerprint(array) == fingerprint(array.copy())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(20, 24), (32, 64), (45, 70), (64, 33), (160, 160), (3200, 40)])
+def test_a_fingerprint_is_the_signs_of_the_lowest_frequencies(size: tuple[int, int], channels: int) -> None:
+    """By the definition: the mean of the channels, reduced to 32 x 32 by shares of area, its cosine transform (scipy's), each against the median."""
+    generator = np.random.default_rng(3)
+    pixels = generator.integers(180, 256, (5, channels, *size), np.uint8)  # a hundred rows of three channels are about 2**16
+
+    def shares(length: int) -> np.ndarray:
+        edges = np.arange(33) * length / 32
+        return np.diff(np.clip(edges[:, None] - np.arange(length), 0, 1), axis=0) * 32 / length
+
+    expected = []
+    for picture in pixels:
+        reduced = shares(size[0]) @ picture.astype(np.float64).sum(0) @ shares(size[1]).T
+        low = dct(dct(reduced, axis=0), axis=1)[:9, :9].ravel()[1:65]
+        expected.append(low > np.median(low))
+    found = np.unpackbits(fingerprints(pixels).astype(">u8").view(np.uint8).reshape(5, 8), axis=1).astype(bool)
+
+    assert (found == expected).mean() == 1
+    assert [fingerprint(one) for one in pixels] == fingerprints(pixels).tolist()
