@@ -124,8 +124,8 @@ def test_a_fingerprint_is_the_signs_of_the_lowest_frequencies(size: tuple[int, i
         return np.diff(np.clip(edges[:, None] - np.arange(length), 0, 1), axis=0) * 32 / length
 
     expected = []
-    for picture in pixels:
-        reduced = shares(size[0]) @ picture.astype(np.float64).sum(0) @ shares(size[1]).T
+    for one in pixels:
+        reduced = shares(size[0]) @ one.astype(np.float64).sum(0) @ shares(size[1]).T
         low = dct(dct(reduced, axis=0), axis=1)[:9, :9].ravel()[1:65]
         expected.append(low > np.median(low))
     found = np.unpackbits(fingerprints(pixels).astype(">u8").view(np.uint8).reshape(5, 8), axis=1).astype(bool)
