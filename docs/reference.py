@@ -11,7 +11,7 @@ from architectures import architectures
 
 from flambeau.network.catalogue import FieldDoc, layer_catalogue
 from flambeau.recipe import json_schema
-from flambeau.training.optimizers import OPTIMIZERS, optimizer_catalogue
+from flambeau.training.optimizers import optimizer_catalogue
 
 Node = Mapping[str, Any]
 """One (sub)schema."""
@@ -117,11 +117,12 @@ def _layer_row(field: FieldDoc, words: Mapping[str, str]) -> tuple[str, str, str
 
 
 def _optimizers(words: Mapping[str, str]) -> Iterator[str]:
-    definitions = {kind.name: kind.model_json_schema() for kind in OPTIMIZERS}
+    root = json_schema()
+    definitions = _kinds(root["$defs"]["TrainingConfig"]["properties"]["optimizer"])
     for entry in optimizer_catalogue():
         schema = definitions[entry.name]
         yield from (f"## {entry.name}", "", f"{entry.good_for} ({entry.batch})", "")
-        yield from _table(words, (_row(name, field, schema, words) for name, field in schema["properties"].items()))
+        yield from _table(words, (_row(name, field, root, words) for name, field in schema["properties"].items()))
 
 
 def _recipe(words: Mapping[str, str]) -> Iterator[str]:
@@ -192,8 +193,15 @@ def _table(words: Mapping[str, str], rows: Iterator[tuple[str, str, str, str]]) 
 
 
 def _row(name: str, field: Node, root: Node, words: Mapping[str, str]) -> tuple[str, str, str, str]:
-    default = _value(field["default"]) if "default" in field else ""
-    return name, _type(field, root, words), words["below"] if isinstance(field.get("default"), dict) and field["default"] else default, _text(field)
+    return name, _type(field, root, words), _default(field, words), _text(field)
+
+
+def _default(field: Node, words: Mapping[str, str]) -> str:
+    """Of what is chosen by its name only that."""
+    default = field.get("default", "")
+    if not isinstance(default, dict) or not default:
+        return _value(default)
+    return next(iter(default)) if default.keys() <= _kinds(field).keys() else words["below"]
 
 
 def _type(schema: Node, root: Node, words: Mapping[str, str]) -> str:

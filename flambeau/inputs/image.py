@@ -108,7 +108,7 @@ class ImageInput(Input):
     decode: Decode = "exact"
     """fast: large JPEG files are decoded at a half, a quarter or an eighth of their size: 1.7 times as fast for 500 x 375 pixels at 160,
     more for larger ones, a few grey levels off. The same in training and serving."""
-    resizer: ResizerChoice = Field(Pillow(), json_schema_extra={"default": Pillow.name})
+    resizer: ResizerChoice = Pillow()
     """simd: pictures are resized by cykooz.resizer (`pip install "flambeau[fast]"`) instead of Pillow: 500 x 375 pixels at 160 are read twice
     as fast; with bilinear interpolation every tenth pixel differs by a grey level. The same in training and serving."""
     max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from flambeau.choice import Named, written
 from flambeau.config import Config
 from flambeau.data.config import DataConfig
 from flambeau.document import Tree, write
@@ -113,6 +114,10 @@ class _Published(GenerateJsonSchema):
         """What a function tells apart may suit two members of the schema: then any of them will do."""
         published = super().tagged_union_schema(schema)
         return published if "discriminator" in published or "oneOf" not in published else {"anyOf": published["oneOf"]}
+
+    def encode_default(self, dft: Any) -> Any:
+        """As a recipe writes it: of what is chosen by its name, with the name."""
+        return written(dft) if isinstance(dft, Named) else super().encode_default(dft)
 
 
 def json_schema() -> dict[str, Any]:

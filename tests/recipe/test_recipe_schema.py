@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -103,3 +104,23 @@ def test_every_key_is_described(room: str) -> None:
     told = SCHEMA["properties"][room]
     assert told.get("description") or SCHEMA["$defs"][told["$ref"].rpartition("/")[2]]["description"]
     visit(SCHEMA["properties"][room], room)
+
+
+def subschemas(node: Any) -> Iterator[dict[str, Any]]:
+    """A schema and all within it."""
+    if isinstance(node, list):
+        for inner in node:
+            yield from subschemas(inner)
+    elif isinstance(node, dict):
+        yield node
+        for word, inner in node.items():
+            yield from subschemas(list(inner.values()) if word in ("properties", "$defs") else inner if word != "default" else None)
+
+
+def test_defaults_are_what_a_recipe_may_say() -> None:
+    said = [node for node in subschemas(SCHEMA) if "default" in node]
+    assert len(said) > 400
+    for node in said:
+        jsonschema.Draft202012Validator({**node, "$defs": SCHEMA["$defs"]}).validate(node["default"])
+    assert SCHEMA["$defs"]["TrainingConfig"]["properties"]["optimizer"]["default"]["adamw"]["lr"] == 0.003
+    assert SCHEMA["$defs"]["ImageInput"]["properties"]["resizer"]["default"] == "pillow"
