@@ -159,8 +159,9 @@ class _Track:
     def run(self) -> list[Trial]:
         """All that were timed, in the order in which they were made."""
         best = self._plain
-        self._plain.step()  # builds kernels and, on a GPU, loads its libraries, as the training itself would have to; not counted
-        self._started = time.perf_counter()
+        self._plain.step()
+        if self._device.type != "cpu":  # it has loaded libraries, as the training itself would have to, for longer than many steps take
+            self._started = time.perf_counter()
         self._plain.seconds.append(self._plain.step())  # from here on it is known what the budget is
         best = self._race(best, self._kernels())
         if self._open.fused is None and self._base.optimizer.can_fuse:
@@ -215,13 +216,13 @@ class _Track:
         running = self._warm(best, changes)
         start = len(best.seconds)
         for _ in range(ROUNDS):
-            if not running or self._is_spent:
+            if not running or self._is_spent(best, *running):
                 break
             able = self._take_turns(best, *running)
             if best not in able:  # it could go on for a while only
                 return self._plain
             running = [one for one in able if one is not best and one.agrees(self._plain)]
-            quickest = min(one.best for one in (best, *running))
+            quickest = min([*best.seconds[start:], *(one.best for one in running)])  # in turns all are slower than alone
             running = [one for one in running if one.best <= SLOWER * quickest]
         faster = [one for one in running if _is_faster(one.seconds, best.seconds[start:])]
         winner = min(faster, key=lambda one: one.best, default=best)
@@ -234,9 +235,10 @@ class _Track:
         """The challengers after their first step, which builds kernels and is not counted; none that are hopeless."""
         warm: list[tuple[Candidate, float]] = []
         for change in changes:
-            if self._is_spent:
-                break
             one = self._candidate({**best.settings, **change})
+            if self._is_spent(one, one, best):  # the first step alone would be for nothing
+                one.leave()
+                break
             if (seconds := self._stepped(one)) is not None:
                 warm.append((one, seconds))
         quickest = min((best.best, *(seconds for _, seconds in warm)))
@@ -247,7 +249,7 @@ class _Track:
         """The winner, but the plain way if the winner is not faster in a race of the two; without time for one, the winner."""
         ours, theirs = len(best.seconds), len(self._plain.seconds)
         for _ in range(ROUNDS):
-            if best is self._plain or self._is_spent:
+            if best is self._plain or self._is_spent(self._plain, best):
                 return best
             if best not in self._take_turns(self._plain, best):
                 return self._plain
@@ -273,11 +275,10 @@ class _Track:
             one.leave()
             return None
 
-    @property
-    def _is_spent(self) -> bool:
-        """Whether the share of the training that the trial may cost would be gone with one more step of each of two."""
+    def _is_spent(self, *coming: Candidate) -> bool:
+        """Whether the share of the training that the trial may cost would be gone with one more step of each of these."""
         quickest = min(one.best for one in self._candidates)
-        spent = time.perf_counter() - self._started + 2 * quickest
+        spent = time.perf_counter() - self._started + sum(min(one.best, self._plain.best) for one in coming)
         return spent > SHARE * quickest * self._parts * self._batches.num_steps * self._open.epochs
 
     def _candidate(self, settings: Mapping[str, Any]) -> Candidate:
