@@ -10,6 +10,7 @@ import numpy as np
 from flambeau.data.batches import Batches
 from flambeau.inputs.image import ImageInput
 from flambeau.inputs.statistics import Statistics
+from flambeau.machine import keep_freed_memory
 from flambeau.network.build import Network, build
 from flambeau.network.spec import LayerList
 from flambeau.tasks.classification import Classification
@@ -24,6 +25,7 @@ EPOCHS = 20
 
 def learner(pictures: np.ndarray, labels: np.ndarray, layers: list[Any], optimizer: Any, batch: int, augment: list[Any], folder: Path) -> Learner:
     """Pictures (n, 28, 28) uint8 and labels (n,) -> a learner at its first step, on one thread, after the trial of real steps."""
+    keep_freed_memory()  # as every training does
     chosen = ImageInput.model_validate({
         "size": 28, "resize": "stretch", "channels": 1, "augment": augment, "standardise": Statistics(mean=(0.286,), std=(0.353,)),
     })  # fmt: skip

@@ -17,6 +17,7 @@ from flambeau.ejecting.recorder import Recorder
 from flambeau.ejecting.shaking import Shaker
 from flambeau.errors import CheckFailed
 from flambeau.network.modules import Chain
+from flambeau.network.modules_pooled import PooledReLU
 
 LONG = 300
 """Characters of a list that stands in the code; a longer one goes into a file of its own."""
@@ -52,7 +53,7 @@ class Expressions:
             return call("nn.Sequential", [call("OrderedDict", [named], [])], [])
         if type(module) is nn.ModuleList:
             return call("nn.ModuleList", [listing(map(self.module, children.values()))], [])
-        if type(module) is nn.Sequential and list(children) == [str(place) for place in range(len(children))]:
+        if type(module) in (nn.Sequential, PooledReLU) and list(children) == [str(place) for place in range(len(children))]:
             return call("nn.Sequential", map(self.module, children.values()), [])
         return self.constructed(module, type(module), self._name(type(module)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from flambeau.network.body import build_body, drawing
 from flambeau.network.chain import build_chain
 from flambeau.network.layer import IMAGE, Shape
+from flambeau.network.modules_pooled import PooledReLU
 from flambeau.network.rewriting import pool_first
 from flambeau.network.spec import LayerList
 
@@ -18,6 +20,8 @@ POOL: Any = {"max_pool": {"size": 3, "stride": 2, "padding": 1}}
 REWRITTEN: list[Any] = [
     [{"conv_block": 8}, {"max_pool": 2}],
     [{"conv2d": 8}, "relu", POOL],
+    [{"conv2d": 8}, {"max_pool": 2}, "relu"],
+    [{"conv2d": 8}, "relu", {"max_pool": 2}, "relu", POOL],
     [{"conv_block": {"channels": 8, "activation": "leaky_relu"}}, {"max_pool": 2}],
     [{"residual": [{"conv_block": 8}, {"max_pool": 2}]}],
 ]
@@ -57,6 +61,79 @@ def test_what_would_change_the_numbers_is_left(layers: Any) -> None:
     before = str(network)
     pool_first(network)
     assert str(network) == before
+
+
+def pooled(shape: tuple[int, ...], **settings: Any) -> tuple[nn.Module, nn.Module, torch.Tensor]:
+    """The module in training, what it stands for, and pictures in bfloat16 with many equal numbers, some of them 0 and -0."""
+    pool = nn.MaxPool2d(**{"kernel_size": 2, **settings})
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(1)).mul(4).round().div(4).bfloat16()
+    return PooledReLU(pool, nn.ReLU()), nn.Sequential(pool, nn.ReLU()), images.to(memory_format=torch.channels_last)
+
+
+def ran(module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, str]:
+    """Outputs, gradients of the inputs, and what computed them."""
+    inputs = images.clone(memory_format=torch.preserve_format).requires_grad_()
+    outputs = module(inputs)
+    [gradient] = torch.autograd.grad(outputs, inputs, torch.randn(outputs.shape, generator=torch.Generator().manual_seed(2)).to(outputs.dtype))
+    return outputs, gradient, type(outputs.grad_fn).__name__
+
+
+@pytest.mark.parametrize("shape", [(16, 32, 28, 28), (2, 1, 300, 290), (64, 24, 10, 12), (1, 4096, 8, 8)], ids=str)
+def test_bits_give_what_torch_gives(shape: tuple[int, ...]) -> None:
+    module, plain, images = pooled(shape)
+    (outputs, gradient, way), (expected, slope, _) = ran(module, images), ran(plain, images)
+    assert way == "_ByBitsBackward"
+    assert torch.equal(outputs, expected) and torch.equal(gradient, slope)
+    assert outputs.is_contiguous(memory_format=torch.channels_last) and gradient.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.signbit(outputs).any()  # no -0
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "change"),
+    [
+        ((16, 32, 28, 28), {"kernel_size": 3, "stride": 2, "padding": 1}, lambda images: images),
+        ((16, 32, 28, 28), {"kernel_size": 2, "stride": 1}, lambda images: images),
+        ((16, 32, 27, 28), {"ceil_mode": True}, lambda images: images),
+        ((16, 32, 28, 27), {}, lambda images: images),
+        ((2, 4, 6, 6), {}, lambda images: images),
+        ((16, 32, 28, 28), {}, lambda images: images.float()),
+        ((16, 32, 28, 28), {}, lambda images: images.contiguous()),
+    ],
+)
+def test_all_else_is_left_to_torch(shape: tuple[int, ...], settings: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    module, plain, images = pooled(shape, **settings)
+    (outputs, gradient, way), (expected, slope, _) = ran(module, change(images)), ran(plain, change(images))
+    assert way != "_ByBitsBackward"
+    assert torch.equal(outputs, expected) and torch.equal(gradient, slope)
+
+
+def test_answers_do_not_depend_on_it() -> None:
+    module, plain, images = pooled((16, 32, 28, 28))
+    assert ran(module.eval(), images)[2] != "_ByBitsBackward"
+    assert torch.equal(module(images), plain(images))
+
+
+@pytest.mark.parametrize("value", [float("nan"), -float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_stays_so(value: float) -> None:
+    module, plain, images = pooled((16, 32, 28, 28))
+    images[3] = value
+    images[4, 5, :2, :2] = torch.tensor([[-1.0, value], [-2.0, 0.0]])
+    assert torch.equal(ran(module, images)[0].isfinite(), ran(plain, images)[0].isfinite())
+
+
+def test_an_output_that_is_changed_afterwards_is_noticed() -> None:
+    module, _, images = pooled((16, 32, 28, 28))
+    outputs = module(images.requires_grad_())
+    outputs.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        outputs.sum().backward()
+
+
+def test_a_pool_and_the_relu_behind_it_become_one() -> None:
+    network = built([{"conv2d": 8}, {"max_pool": 2}, "relu", {"max_pool": 2}, "leaky_relu"])
+    pool_first(network)
+    kinds = [type(module).__name__ for module in network.children()]
+    assert kinds == ["Conv2d", "PooledReLU", "Identity", "MaxPool2d", "LeakyReLU"]
 
 
 def test_every_network_that_is_built_of_layers_is_rewritten() -> None:
