@@ -38,7 +38,7 @@ class _ByBits(torch.autograd.Function):
     """relu(max_pool2d(x, 2)): outputs and gradients to the bit those of torch, in about half of its time.
 
     Of two positive numbers the greater one has the greater bits, read as a whole number, and all negative ones are below: whole numbers
-    are compared eight times as fast as torch compares bfloat16, and no place of a maximum has to be written down in 64 bits. The order of
+    are compared three times as fast as torch compares bfloat16, and no place of a maximum has to be written down in 64 bits. The order of
     negative numbers is wrong, but relu makes 0 of them all. Of equal numbers the first gets the gradient: left before right, upper before
     lower. Truth values are kept as 0 and 1 in the type of the bits, whose product with the bits of a gradient is those bits or nothing.
     A window that has no positive number but a NaN gives a NaN; beside a positive number it is passed over, which torch does not do.
@@ -49,7 +49,7 @@ class _ByBits(torch.autograd.Function):
         bits = x.permute(0, 2, 3, 1).view(torch.int16)
         batch, height, width, channels = ctx.sizes = bits.shape
         left, right = bits.view(batch, height, width // 2, 2, channels).unbind(3)
-        wider = torch.maximum(left, right)
+        wider = torch.maximum(left, right, out=bits.new_empty(batch, height, width // 2, channels))
         is_right = torch.lt(left, right, out=torch.empty_like(wider))
         upper, lower = wider.view(batch, height // 2, 2, -1).unbind(2)
         outputs = torch.empty_like(x[:, :, ::2, ::2], memory_format=torch.channels_last)  # no view, which nobody could change in place

@@ -78,7 +78,9 @@ def ran(module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     return outputs, gradient, type(outputs.grad_fn).__name__
 
 
-@pytest.mark.parametrize("shape", [(16, 32, 28, 28), (2, 1, 300, 290), (64, 24, 10, 12), (1, 4096, 8, 8)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(16, 32, 28, 28), (2, 1, 300, 290), (64, 24, 10, 12), (1, 4096, 8, 8), (8192, 8, 2, 2), (70_000, 1, 2, 2)], ids=str
+)
 def test_bits_give_what_torch_gives(shape: tuple[int, ...]) -> None:
     module, plain, images = pooled(shape)
     (outputs, gradient, way), (expected, slope, _) = ran(module, images), ran(plain, images)
