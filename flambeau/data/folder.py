@@ -62,7 +62,7 @@ class _Walk:
         return sorted(found, key=lambda entry: (entry.is_symlink(), natural(entry.name)))
 
     def files(self, folder: str) -> list[str]:
-        """Every file below `folder` that can be an example, in natural order of the paths."""
+        """Every file below `folder` that can be an example."""
         found: list[str] = []
         waiting = [folder]
         while waiting:
@@ -75,7 +75,7 @@ class _Walk:
                 elif self._takes(entry):
                     found.append(entry.path)
             waiting += reversed(below)
-        return sorted(found, key=natural)
+        return found
 
     def _takes(self, entry: os.DirEntry[str]) -> bool:
         ending = Path(entry.name).suffix.casefold()
@@ -116,7 +116,8 @@ def read_folder(folder: Path, column: str, endings: Sequence[str] | None = None)
         rows: list[tuple[str | None, str, str]] = [(word, label, path) for split, word in splits.items() for label, path in _classes(walk, split)]
     else:
         rows = [(None, label, path) for label, path in _classes(walk, str(root), top)]
-    rows.sort(key=lambda row: (row[0] or "", natural(row[1]), natural(row[2])))
+    ranks = {label: natural(label) for label in {label for _, label, _ in rows}}
+    rows.sort(key=lambda row: (row[0] or "", ranks[row[1]], natural(row[2])))
     _check(rows, folder, root)
     examples: list[Example] = [{column: Path(path), "label": label} for _, label, path in rows]
     return Source(
