@@ -41,7 +41,7 @@ class _ByBits(torch.autograd.Function):
     are compared three times as fast as torch compares bfloat16, and no place of a maximum has to be written down in 64 bits. The order of
     negative numbers is wrong, but relu makes 0 of them all. Of equal numbers the first gets the gradient: left before right, upper before
     lower. Truth values are kept as 0 and 1 in the type of the bits, whose product with the bits of a gradient is those bits or nothing.
-    A window that has no positive number but a NaN gives a NaN; beside a positive number it is passed over, which torch does not do.
+    A NaN beside negative numbers alone gives a NaN; one of negative sign beside 0 or more is passed over, which torch does not do.
     """
 
     @staticmethod

@@ -115,11 +115,14 @@ def test_answers_do_not_depend_on_it() -> None:
     assert torch.equal(module(images), plain(images))
 
 
-@pytest.mark.parametrize("value", [float("nan"), -float("nan"), float("inf"), -float("inf")])
-def test_what_is_not_finite_stays_so(value: float) -> None:
+@pytest.mark.parametrize("bits", [0x7FC0, 0xFFC0, 0xFFFF, 0xFF81, 0x7F80, 0xFF80], ids=hex)  # NaNs of both signs, the infinite ones
+def test_what_is_not_finite_stays_so(bits: int) -> None:
     module, plain, images = pooled((16, 32, 28, 28))
+    value = torch.tensor(bits - 0x10000 if bits > 0x7FFF else bits, dtype=torch.int16).view(torch.bfloat16)
     images[3] = value
-    images[4, 5, :2, :2] = torch.tensor([[-1.0, value], [-2.0, 0.0]])
+    images[4, 5, :2, :2] = torch.tensor([[-1.0, -1.0], [-2.0, -0.0]])
+    images[4, 5, 0, 1] = value
+    assert images[3].view(torch.int16).eq(value.view(torch.int16)).all()  # not made another NaN on the way
     assert torch.equal(ran(module, images)[0].isfinite(), ran(plain, images)[0].isfinite())
 
 
