@@ -73,6 +73,14 @@ def test_pictures_that_simd_resizes(few_digits: Path, tmp_path: Path) -> None:
     assert answered(tmp_path / "plain", *files) == in_torch(run.artifact, files)
 
 
+def test_a_pool_and_its_relu_are_those_of_torch(few_digits: Path, tmp_path: Path) -> None:
+    recipe = {"network": [{"conv2d": 8}, {"max_pool": 2}, "relu", "flatten"], "training": SHORT}
+    run = fb.fit(few_digits, recipe=recipe, run=tmp_path / "run", show=fb.silent)
+    fb.eject(run.artifact, tmp_path / "plain", show=fb.silent)
+    code = (tmp_path / "plain/model.py").read_text(encoding="utf-8")
+    assert "nn.MaxPool2d(" in code and "nn.ReLU()" in code and "Pooled" not in code
+
+
 def test_a_folder_with_files_is_left_alone(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError) as caught:
