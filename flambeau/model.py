@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flambeau import artifact
-from flambeau.errors import FlambeauError
+from flambeau.errors import FlambeauError, UsageError
 from flambeau.messages import text
 from flambeau.runfolder import find_artifact
-from flambeau.types import Example, Prediction
+from flambeau.types import Example, Frame, Prediction
 
 log = logging.getLogger("flambeau.serving")
 
@@ -21,7 +22,7 @@ log = logging.getLogger("flambeau.serving")
 class Model:
     """A model that gives the answers that were tested."""
 
-    artifact: artifact.Artifact
+    artifact: artifact.Artifact = field(repr=False)
 
     @property
     def path(self) -> Path:
@@ -44,13 +45,13 @@ class Model:
         Raises:
             DataError: the file cannot be read, or lacks a column.
         """
-        from flambeau.data.config import SeriesConfig
+        from flambeau.data.config import DataConfig
         from flambeau.data.source import read_examples
         from flambeau.document import get, read_file
 
         tree = read_file(self.path / "recipe.yaml").tree  # two places of it are wanted: to check the whole would need every layer
-        series, target = get(tree, ("data", "series")), get(tree, ("task", "target"))
-        return read_examples(path, self.fields, SeriesConfig.model_validate(series) if series else None, str(target) if target else None)
+        target = get(tree, ("task", "target"))
+        return read_examples(path, self.fields, DataConfig.model_validate(get(tree, ("data",)) or {}), str(target) if target else None)
 
     @property
     def test(self) -> Mapping[str, Any]:
@@ -58,19 +59,31 @@ class Model:
         scores: Mapping[str, Any] = self.artifact.signature["test"]
         return scores
 
-    def predict(self, inputs: Sequence[object]) -> list[Prediction]:
-        """Raw values (paths, bytes, arrays, or mappings of fields) -> one prediction each, in order.
+    def predict(self, inputs: Sequence[object] | Frame) -> list[Prediction]:
+        """Raw values (paths, bytes, arrays, or mappings of fields), or a data frame with a row each -> one prediction each, in order.
 
         Raises:
             DataError: for the first value that cannot be read; `try_predict` gives the error in its place instead.
         """
         predictor = self.artifact.predictor
-        return predictor.predict(predictor.as_examples(inputs))
+        return predictor.predict(predictor.as_examples(_listed(inputs)))
 
-    def try_predict(self, inputs: Sequence[object]) -> list[Prediction | FlambeauError]:
+    def try_predict(self, inputs: Sequence[object] | Frame) -> list[Prediction | FlambeauError]:
         """As `predict`, but a value that cannot be read becomes an error in its place."""
         predictor = self.artifact.predictor
-        return predictor.try_predict(predictor.as_examples(inputs))
+        return predictor.try_predict(predictor.as_examples(_listed(inputs)))
+
+
+def _listed(inputs: Sequence[object] | Frame) -> Sequence[object]:
+    """The rows of a data frame as mappings; everything else as it is."""
+    if isinstance(inputs, str | bytes | os.PathLike | Mapping):
+        raise UsageError("values-single", where="predict")
+    if isinstance(inputs, Sequence):
+        return inputs
+    from flambeau.data.parquet import columns_of
+
+    columns = columns_of(inputs)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def load(path: str | Path, *, threads: int | None = None, allow_code: bool = False, device: str = "cpu") -> Model:
@@ -89,7 +102,7 @@ def load(path: str | Path, *, threads: int | None = None, allow_code: bool = Fal
     return Model(artifact.load(find_artifact(Path(path)), threads=threads, allow_code=allow_code, device=device))
 
 
-def predict(path: str | Path, inputs: Sequence[object], *, allow_code: bool = False) -> list[Prediction]:
+def predict(path: str | Path, inputs: Sequence[object] | Frame, *, allow_code: bool = False) -> list[Prediction]:
     """Answers of a run or an artifact to raw values, in order; `load` once and use `Model.predict` for more than one call."""
     return load(path, allow_code=allow_code).predict(inputs)
 
@@ -102,12 +115,14 @@ def serve(
     threads: int | None = None,
     allow_code: bool = False,
     device: str = "cpu",
+    tested: bool = False,
     announce: Callable[[str, float, str], None] = lambda url, seconds, runtime: None,
 ) -> int:
-    """Answers HTTP requests until SIGTERM or SIGINT; what was accepted by then is still answered.
+    """Answers HTTP requests until SIGTERM, SIGINT or SIGHUP; what was accepted by then is still answered.
 
     Args:
         device: as for `load`.
+        tested: takes the runner that was tested, also where an export was found to be quicker and would serve in its place.
         announce: called with the address, the seconds that the start took and the runtime, when the first request can be answered.
 
     Returns:
@@ -119,7 +134,7 @@ def serve(
 
     def loaded() -> ServedModel:
         folder = find_artifact(Path(path))
-        if device == "cpu":
+        if device == "cpu" and not tested:
             model = _for_serving(folder, threads, allow_code)
         else:
             model = artifact.load(folder, threads=threads, allow_code=allow_code, device=device)

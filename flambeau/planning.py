@@ -21,17 +21,17 @@ from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
 from flambeau.data.split import expected_sizes
 from flambeau.document import Document, read_file
-from flambeau.document import Path as Address
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
 from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.input import Input, Preprocessor
+from flambeau.naming import closest
 from flambeau.network.choose import Choice, choose
 from flambeau.network.seen import seen_by
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
 from flambeau.recipe import Recipe, apply, located, parse, presets
 from flambeau.recipe.following import with_training
 from flambeau.recipe.settings import split
-from flambeau.recognition import fixed_kinds, recognise
+from flambeau.recognition import about_time, fixed_kinds, recognise, renamed
 from flambeau.tasks.custom_task import CustomTask
 from flambeau.tasks.task import Task
 from flambeau.tasks.union import TASKS, AutoTask
@@ -89,6 +89,10 @@ class Request:
         cls, data: object = None, recipe: str | Path | Recipe | Mapping[str, Any] | None = None, allow_code: bool = False, **words: Unpack[Words]
     ) -> Request:
         """The words of the command line (and of `flambeau.fit`) -> a request; most are settings of the recipe."""
+        for name in words:
+            if name not in Words.__annotations__:
+                guess, names = closest(name, Words.__annotations__), ", ".join(Words.__annotations__)
+                raise UsageError("keyword-unknown", where=name, name=name, guess=guess, names=names)
         max_bad, seed = words.get("max_bad"), words.get("seed")
         set_to: dict[str, object] = {
             "data.split.group": words.get("group"),
@@ -157,6 +161,8 @@ def resolve(request: Request) -> Plan:
         _demand_permission(recipe)
         recipe = _grouped(recipe)
         source = open_source(recipe.data, target, memory, column=recipe.column)
+        if source.target in recipe.data.exclude_columns:
+            raise UsageError("target-excluded", where="data.exclude_columns", target=source.target)
         # the inputs as they were given: only those know what was left open
         recipe, notices = _with_inputs(recipe.model_copy(update={"inputs": given.inputs}), source, request)
         sizes = expected_sizes(len(source), recipe.data.split, source.given)
@@ -224,15 +230,14 @@ def _demand_permission(recipe: Recipe) -> None:
 def _grouped(recipe: Recipe) -> Recipe:
     """The windows of one series stay together in a split, unless the recipe groups by something else."""
     series, parts = recipe.data.series, recipe.data.split
-    if series is None or series.window is None or parts.group is not None:
+    if series is None or series.window is None or series.id is None or parts.group is not None or parts.order is not None:
         return recipe
     together = parts.model_copy(update={"group": series.id})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"split": together})})
 
 
 def _room(setting: str) -> str | int:
-    path: Address = split(setting)[0]
-    return path[0]
+    return split(setting)[0][0]
 
 
 def _set(settings: Sequence[str], path: str) -> str | None:
@@ -248,12 +253,16 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     sample = [source.examples[row] for row in rows]
     weight = _set(settings, "task.weight") or (recipe.task.weight if recipe.task else None)
     identity = recipe.data.series.id if recipe.data.series else None
-    left_out = (source.target, weight, identity, recipe.data.split.group, recipe.data.split.column, *recipe.data.exclude_columns)
+    parts = recipe.data.split
+    left_out = (source.target, weight, identity, parts.group, parts.column, parts.order, *recipe.data.exclude_columns)
+    if isinstance(request.recipe, Path) and presets.is_ours(request.recipe):
+        recipe = recipe.model_copy(update={"inputs": renamed(recipe.inputs, source, sample, left_out)})
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
     inputs = _beside_pretrained({**inputs, **recipe.inputs}, recipe)
     if recipe.network == "auto":
         inputs = {name: chosen.beside_chosen_network() for name, chosen in inputs.items()}
     _demand_columns(inputs, source)
+    notices = [*notices, *about_time(inputs, source, recipe.data.split)]
     task = _task(recipe, source, [source.raw(row) for row in rows], settings)
     resolved = _resolved(inputs, sample)
     recipe = _changed(recipe.model_copy(update={"inputs": resolved, "task": task}), request, [s for s in settings if _room(s) in ("inputs", "task")])
@@ -284,7 +293,7 @@ def _task(recipe: Recipe, source: Source, values: Sequence[object], settings: Se
     named = kinds.get(_set(settings, "task.type") or "")
     if named is not None and said.type != named.model_fields["type"].default:
         return named.model_validate({"target": said.target, "weight": said.weight})
-    return said.settled(values)
+    return said.settled([value for value in values if not said.is_missing(value)])
 
 
 def _resolved(inputs: Mapping[str, Input], sample: Sequence[Example]) -> dict[str, Input]:
@@ -302,7 +311,8 @@ def _with_network(recipe: Recipe, source: Source) -> tuple[Recipe, Choice | None
     if recipe.network != "auto":
         return recipe, None
     assert recipe.task is not None
-    answers = recipe.task.fit([source.raw(row) for row in range(len(source))]).out_features
+    targets = (source.raw(row) for row in range(len(source)))
+    answers = recipe.task.fit([target for target in targets if not recipe.task.is_missing(target)]).out_features
     specs = {name: chosen.gives for name, chosen in preprocessors_of(recipe.inputs, source).items()}
     choice = choose(specs, len(source), answers)
     return recipe.model_copy(update={"network": choice.spec}), choice

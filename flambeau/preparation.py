@@ -26,7 +26,7 @@ from flambeau.messages import printable
 from flambeau.naming import LONGEST
 from flambeau.recipe import Recipe
 from flambeau.tasks.regression import numbers_of
-from flambeau.tasks.task import Target
+from flambeau.tasks.task import Target, Task
 from flambeau.types import Array, Example
 
 TOGETHER = 4096
@@ -116,11 +116,11 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     assert recipe.task is not None, "a resolved recipe has a task"
     keep_freed_memory()
     cache = encode(source, recipe.inputs, folder, lambda done, total: show(Progress("stage-reading", done, total)))
-    cleaned = clean(source, cache, recipe.inputs, recipe.data, recipe.task.empty_target)
+    cleaned = clean(source, cache, recipe.inputs, recipe.data, recipe.task)
     targets = [source.raw(row) for row in range(len(source))]
     settings = recipe.data.split
     groups = None if settings.group is None else source.values(settings.group)
-    strata = recipe.task.strata(targets)
+    strata = _strata(recipe.task, targets, cleaned.kept)
     parts = split(strata, cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
     told = _giving_away(source, recipe, strata, parts.train)
     for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices, *told):
@@ -130,6 +130,15 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     evaluation_of(target)  # before anything is learnt that could not be judged
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
     return Prepared(source, cache, cleaned, parts, preprocessors, target, rows, recipe.task.weight)
+
+
+def _strata(task: Task, targets: list[object], kept: npt.NDArray[np.int64]) -> list[str]:
+    """The stratum of each row; "" for those that are not used, whose targets may say nothing."""
+    strata = [""] * len(targets)
+    rows = kept.tolist()
+    for row, stratum in zip(rows, task.strata([targets[row] for row in rows]), strict=True):
+        strata[row] = stratum
+    return strata
 
 
 def _giving_away(source: Source, recipe: Recipe, strata: list[str], train: npt.NDArray[np.int64]) -> list[Notice]:

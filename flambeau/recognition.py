@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from flambeau.data.config import SplitConfig
 from flambeau.data.examples import Source, no_column, some
+from flambeau.data.ordering import follows_time
 from flambeau.errors import DataError, Notice, UsageError
-from flambeau.inputs.columns import COLUMNS
+from flambeau.inputs.columns import COLUMNS, Date
 from flambeau.inputs.input import Input
 from flambeau.inputs.table import TableInput
+from flambeau.inputs.text import TextInput
 from flambeau.inputs.union import INPUTS
 from flambeau.naming import closest
 from flambeau.types import Example
+
+_CODE = re.compile(r"(?=\S*[0-9])\S{2,64}")
+_UUID = re.compile("[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 KINDS: Mapping[str, type[Input]] = {kind.kind(): kind for kind in INPUTS if not kind.gathers} | {kind.name: TableInput for kind in COLUMNS}
 """What a person can call the kind of a column: a modality, or a kind of column of a table."""
@@ -56,6 +63,11 @@ def recognise(
         for name, values in columns.items()
         if name not in constant
     }
+    names = [name for name, kind in kinds.items() if kind is TextInput and name not in fixed and is_identifier(source, name)]
+    if len(names) < len(kinds):
+        kinds = {name: kind for name, kind in kinds.items() if name not in names}
+    else:
+        names = []  # then it is what the answer has to come from
     unknown = [name for name, kind in kinds.items() if kind is None]
     inputs: dict[str, Input] = {}
     for name, kind in kinds.items():
@@ -68,7 +80,26 @@ def recognise(
         raise DataError("nothing-recognised", where=str(source.place or source.name), columns=some(columns, 20))
     notices = [Notice("columns-left-out", {"columns": some(unknown, 20)})] if unknown else []
     notices += [Notice("columns-constant", {"columns": some(constant, 20)})] if constant else []
+    notices += [Notice("columns-identify", {"columns": some(names, 20), "first": names[0]})] if names else []
     return inputs, notices
+
+
+def renamed(inputs: Mapping[str, Input], source: Source, sample: Sequence[Example], left_out: Iterable[str | None]) -> dict[str, Input]:
+    """The one input of a recipe that was written for no data in particular, by the name of the one column that is of its kind."""
+    if len(inputs) != 1 or next(iter(inputs)) in source.columns:
+        return dict(inputs)
+    [chosen] = inputs.values()
+    alike = [name for name, one in recognise(source, sample, left_out, {})[0].items() if type(one) is type(chosen)]
+    return {alike[0]: chosen} if len(alike) == 1 else dict(inputs)
+
+
+def about_time(inputs: Mapping[str, Input], source: Source, parts: SplitConfig) -> list[Notice]:
+    """A warning where rows follow each other in time and are shared out at random: neighbours, nearly alike, would stand on both sides."""
+    if source.given is not None or parts.group is not None:
+        return []
+    days = [name for table in inputs.values() if isinstance(table, TableInput) for name, kind in table.columns.items() if isinstance(kind, Date)]
+    found = next((name for name in days if follows_time(source.values(name))), None)
+    return [] if found is None else [Notice("rows-in-time", {"column": found})]
 
 
 def is_constant(source: Source, column: str) -> bool:
@@ -77,6 +108,16 @@ def is_constant(source: Source, column: str) -> bool:
     if not isinstance(first, str | int | float | bool | None):
         return False
     return len(source) > 1 and all(example[column] == first for example in source.examples)
+
+
+def is_identifier(source: Source, column: str) -> bool:
+    """Whether every example has a code of its own there, all of one form: R00017, a UUID. Nothing that holds for others can be learned from it."""
+    codes = [example[column] for example in source.examples]
+    words = [code.strip() for code in codes if isinstance(code, str)]
+    if len(words) < len(codes) or len(set(words)) < len(words):
+        return False
+    forms = {re.sub("[0-9]+", "0", word) for word in words}
+    return all(map(_UUID.fullmatch, words)) or (len(forms) == 1 and _CODE.fullmatch(words[0]) is not None)
 
 
 def _with_fixed(chosen: Input, fixed: Mapping[str, str]) -> Input:

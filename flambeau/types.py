@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,17 @@ MASK = ".mask"
 
 Runner: TypeAlias = Callable[[Mapping[str, Array]], npt.NDArray[np.float32]]
 """Encoded inputs by name, batch axis first -> answers (batch, answers). What every export target is reduced to."""
+
+
+class Frame(Protocol):
+    """A data frame, of pandas or polars."""
+
+    @property
+    def columns(self) -> Any:
+        """The names of its columns."""
+
+    def __getitem__(self, name: Any, /) -> Any:
+        """One of them."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ ROWS = """
     types | errors
     choice
     config
-    docstrings | messages | randomness | naming | machine
+    docstrings | messages | randomness | naming | machine | cells
     version | garbage
     __init__
 """

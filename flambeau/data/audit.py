@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.cells import number_of
+
 NEARLY_ALL = 0.98
 """Share of right answers, from one column alone, that no honest measurement reaches often."""
 EASY = 0.9
@@ -60,6 +62,6 @@ def _by_nearest(known: Floats, targets: Sequence[str], asked: Floats) -> list[st
 
 def _number(value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]  # what is no number raises
-    except (TypeError, ValueError):
+        return number_of(value)
+    except (TypeError, ValueError, OverflowError):
         return float("nan")

@@ -14,8 +14,11 @@ from flambeau.data.duplicates import close_pairs, cluster
 from flambeau.data.examples import TEST, VALID, Source
 from flambeau.errors import DataError, Notice
 from flambeau.inputs.input import Input
+from flambeau.tasks.task import Task
 
 Integers = npt.NDArray[np.int64]
+MOSTLY = 0.9
+"""Share of unusable examples from which it is rather a matter of how the data is read, and nobody is told to allow so many."""
 SHOWN = 3
 """Examples that an error or a warning names."""
 
@@ -60,23 +63,23 @@ class Cleaned:
         return int((self.clusters != np.arange(len(self.clusters))).sum())
 
 
-def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: DataConfig, empty_target: bool = False) -> Cleaned:
+def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: DataConfig, task: Task | None = None) -> Cleaned:
     """Encoded examples -> which of them are used, which are copies of each other, and what is wrong with the rest.
 
     Args:
-        empty_target: whether an empty text is a target (no label at all) and not a missing one.
+        task: what the targets mean; without it none of them is missing.
 
     Raises:
         DataError: more than `max_bad` of the examples are unusable.
     """
-    problems = tuple(_problems(source, cache, config, empty_target))
+    problems = tuple(_problems(source, cache, config, task))
     if len(problems) > config.max_bad * len(source):
         raise _too_many(problems, source, config)
     bad = {problem.row for problem in problems}
     usable = np.array([row for row in range(len(source)) if row not in bad], np.int64)
     notices = [Notice("data-unusable", _facts(problems, source, config))] if problems else []
     groups = _equal_groups(cache, usable)
-    contradictions = _contradictions(source, groups)
+    contradictions = () if task is not None and task.varies else _contradictions(source, groups)
     if contradictions:
         names = ", ".join(f"{source.where(row)} ({source.label(row)})" for row in contradictions[0][:SHOWN])
         notices.append(Notice("labels-contradict", {"n": len(contradictions), "names": names}))
@@ -91,23 +94,19 @@ def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: Dat
     return Cleaned(usable, clusters, problems, tuple(notices), contradictions)
 
 
-def _problems(source: Source, cache: Cache, config: DataConfig, empty_target: bool) -> list[Problem]:
+def _problems(source: Source, cache: Cache, config: DataConfig, task: Task | None) -> list[Problem]:
     """What is wrong with each example that cannot be used."""
     facts = cache.facts
     targets = [None] * len(source) if source.target is None else source.values(source.target)
     found = []
     for row, error in enumerate(facts.errors):
-        if error is None and source.target is not None and _is_missing(targets[row]) and not (empty_target and isinstance(targets[row], str)):
+        if error is None and source.target is not None and task is not None and task.is_missing(targets[row]):
             error = DataError("target-missing", column=source.target)
         elif error is None and facts.blank[row] and config.blank == "drop":
             error = DataError("example-blank")
         if error is not None:
             found.append(Problem(row, source.where(row), error))
     return found
-
-
-def _is_missing(target: object) -> bool:
-    return target is None or target != target or (isinstance(target, str) and not target.strip())
 
 
 def _facts(problems: Sequence[Problem], source: Source, config: DataConfig) -> dict[str, object]:
@@ -118,7 +117,8 @@ def _facts(problems: Sequence[Problem], source: Source, config: DataConfig) -> d
 
 
 def _too_many(problems: Sequence[Problem], source: Source, config: DataConfig) -> DataError:
-    return DataError("data-too-bad", where=str(source.place or source.name), **_facts(problems, source, config))
+    code = "data-too-bad" if len(problems) < MOSTLY * len(source) else "data-mostly-bad"
+    return DataError(code, where=str(source.place or source.name), **_facts(problems, source, config))
 
 
 def _equal_groups(cache: Cache, usable: Integers) -> list[list[int]]:

@@ -11,6 +11,8 @@ from flambeau.choice import problem
 from flambeau.config import Config
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Encoding = Literal["gb18030", "gbk", "big5", "shift_jis", "euc-jp", "euc-kr", "cp1250", "cp1251", "cp1252", "iso-8859-15", "utf-16-le", "utf-16-be"]
+"""What people's programs write beside UTF-8."""
 
 
 class SplitConfig(Config):
@@ -28,9 +30,15 @@ class SplitConfig(Config):
     """Column whose equal values (one person, one patient, one day) stay together in one split."""
     column: str | None = None
     """Column that says the split of each example: train, valid or test (val and validation are read too)."""
+    order: str | None = None
+    """Column of numbers or dates by which the examples are shared out: the first to train, the last to test. It is no input. Of series
+    that are cut it is their time, and windows that overlap the split before them are left out."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
+        said = [name for name in ("group", "column", "order") if getattr(self, name) is not None]
+        if "order" in said and len(said) > 1:
+            raise problem("split-several", names=", ".join(said))
         total = self.train + self.valid + self.test
         if abs(total - 1) > 1e-6:
             raise problem("split-shares", total=round(total, 6))
@@ -40,8 +48,8 @@ class SplitConfig(Config):
 class SeriesConfig(Config):
     """How a long table, with one row for each time, becomes series."""
 
-    id: str
-    """Column that names the series of a row."""
+    id: str | None = None
+    """Column that names the series of a row; null: all rows are one series."""
     time: str
     """Column by which the rows of a series are sorted: numbers, or ISO 8601 dates."""
     window: int | None = Field(None, ge=1, le=10_000_000)
@@ -57,6 +65,9 @@ class DataConfig(Config):
     """Folder with one sub-folder for each class, or with train, valid and test folders that hold the class folders."""
     table: Path | None = None
     """CSV file with a header, JSON lines (.jsonl) or Parquet; cells that name files are relative to it."""
+    encoding: Encoding | None = None
+    """Of a CSV file that is neither UTF-8 nor UTF-16 with a byte order mark: gb18030 (GBK), big5, cp1252, ... The same for files that
+    are predicted."""
     arrays: Path | None = None
     """NumPy .npz file: one array for each column (x, y), or for each column and split (x_train, y_train, x_test, y_test)."""
     series: SeriesConfig | None = None

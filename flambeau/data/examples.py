@@ -118,6 +118,7 @@ def class_counts(labels: Iterable[object]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], natural(item[0]))))
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """``cat 512 · dog 498``."""
-    return " · ".join(f"{name} {count:,}" for name, count in counts.items())
+def counted(counts: Mapping[str, int], most: int | None = None) -> str:
+    """``cat 512 · dog 498``; of more than `most` classes only the first ones, and how many more there are."""
+    listed = [f"{name} {count:,}" for name, count in counts.items()]
+    return " · ".join(listed[:most]) + (f" · ... (+{len(listed[most:]):,})" if most is not None and len(listed) > most else "")

@@ -9,21 +9,23 @@ b,0,run,0.9,3.0
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.cells import is_missing, number_of
+from flambeau.data.config import SplitConfig
 from flambeau.data.examples import Source, no_column, some
+from flambeau.data.ordering import ranks, windows_in_order
 from flambeau.errors import DataError, Notice
 from flambeau.naming import natural
 from flambeau.types import Example
 
 SERIES = "series"
 """What the input of series is called."""
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""Cells, in lower case, that hold no measurement."""
 MOST = 0.9
 """Share of the cells that must be numbers; one that is none is then an error with its row."""
 SAMPLE = 1000
@@ -40,23 +42,38 @@ class Windows:
     """Times from the start of one window to the next one's."""
 
 
-def gather(source: Source, identity: str, time: str, windows: Windows | None = None) -> Source:
+def gather(
+    source: Source,
+    identity: str | None,
+    time: str,
+    windows: Windows | None = None,
+    exclude: Sequence[str] = (),
+    parts: SplitConfig | None = None,
+) -> Source:
     """Rows of single times -> series sorted by time, in natural order of their names.
 
     Columns of numbers become the channels of "series", in their order; missing cells are NaN. Other columns (the target, the identity,
-    a speaker, a place) stay columns if they are the same at all times of a series. Of a window the most frequent target counts.
-    All windows of a series keep its identity: split by it (`data.split.group`), and no series lies in two splits.
+    a speaker, a place) stay columns if they are the same at all times of a series. Of a window the most frequent target counts, of equally
+    frequent ones the last: where each time has a number of its own, what it is at the end.
+    All windows of a series keep its identity: split by it (`data.split.group`), and no series lies in two splits. Columns in `exclude`
+    are not looked at. Where `parts` orders by time, the windows are shared out so, and those that overlap the split before them are left out.
 
     Raises:
         DataError: no such column, a cell that is no number, nothing to measure, or a target that changes within a series that is not cut.
     """
     for column in (identity, time):
-        if column not in source.columns:
+        if column is not None and column not in source.columns:
             raise no_column(column, source.columns, str(source.place or source.name))
+    source = replace(source, columns=tuple(column for column in source.columns if column not in exclude))
     channels = _channels(source, identity, time)
     found: list[tuple[Example, str | None]] = []
+    spans: list[tuple[int, int]] = []
     short = 0
-    rows = _rows_by_series(source, identity, time)
+    places = ranks(source.values(time))
+    order = None if parts is None else parts.order
+    if order is not None and (order != time or windows is None or places is None):
+        raise DataError("order-series", where="data.split.order", column=order, time=time)
+    rows = _rows_by_series(source, identity, source.values(time) if places is None else places.tolist())
     others = _constant(source, rows, [column for column in source.columns if column not in (time, *channels)])
     for members in rows.values():
         values = _values(source, members, channels)
@@ -64,52 +81,48 @@ def gather(source: Source, identity: str, time: str, windows: Windows | None = N
         short += not pieces
         given = None if source.given is None else source.given[members[0]]
         found += [(_example(source, members[piece], values[piece], others, windows), given) for piece in pieces]
+        spans += [(int(members[piece][0]), int(members[piece][-1])) for piece in pieces]
     if not found:
         raise DataError("data-empty", where=str(source.place or source.name))
     notices = [Notice("long-short", {"n": short, "window": windows.size})] if windows and short else []
     columns = (SERIES, *(column for column in source.columns if column in found[0][0]))
     words = None if source.given is None else tuple(given for _, given in found)
-    return replace(source, columns=columns, examples=[example for example, _ in found], given=words, notices=(*source.notices, *notices))
+    gathered = replace(source, columns=columns, examples=[example for example, _ in found], given=words, notices=(*source.notices, *notices))
+    if parts is None or order is None or places is None:
+        return gathered
+    firsts, lasts = places[np.array(spans)].T
+    return windows_in_order(gathered, firsts, lasts, parts)
 
 
-def _channels(source: Source, identity: str, time: str) -> list[str]:
+def _channels(source: Source, identity: str | None, time: str) -> list[str]:
     """The columns that hold measurements: numbers in nearly all of the first rows."""
     others = [column for column in source.columns if column not in (identity, time, source.target)]
     channels = [column for column in others if _is_measured([example[column] for example in source.examples[:SAMPLE]])]
     if not channels:
-        raise DataError("long-channels", where=str(source.place or source.name), columns=f"{identity}, {time}, {source.target}")
+        raise DataError("long-channels", where=str(source.place or source.name), columns=f"{identity or '-'}, {time}, {source.target}")
     return channels
 
 
 def _is_measured(cells: Sequence[object]) -> bool:
-    present = [cell for cell in cells if not _is_missing(cell)]
+    present = [cell for cell in cells if not is_missing(cell)]
     return bool(present) and sum(_number(cell) is not None for cell in present) >= MOST * len(present)
-
-
-def _is_missing(cell: object) -> bool:
-    return cell is None or (isinstance(cell, str) and cell.strip().casefold() in MISSING)
 
 
 def _number(cell: object) -> float | None:
     """A cell as a number; None if it is none."""
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float | np.number):
-        return None
     try:
-        return float(cell)
-    except ValueError:
+        return None if isinstance(cell, bool) else number_of(cell)
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
-def _rows_by_series(source: Source, identity: str, time: str) -> dict[str, npt.NDArray[np.int64]]:
-    """The name of each series -> its rows in the order of their times: as numbers if all are, else as text, where ISO dates sort right."""
+def _rows_by_series(source: Source, identity: str | None, times: Sequence[object]) -> dict[str, npt.NDArray[np.int64]]:
+    """The name of each series -> its rows in the order of their times: places, or words that are neither numbers nor dates."""
     rows: dict[str, list[int]] = {}
     for row, example in enumerate(source.examples):
-        rows.setdefault(str(example[identity]), []).append(row)
-    times = [example[time] for example in source.examples]
-    numbers = [_number(value) for value in times]
-    numeric = all(number is not None and not math.isnan(number) for number in numbers)
-    keys: Sequence[object] = numbers if numeric else [str(value) for value in times]
-    return {name: np.array(sorted(rows[name], key=lambda row: keys[row]), np.int64) for name in sorted(rows, key=natural)}  # type: ignore[arg-type,return-value]
+        rows.setdefault("" if identity is None else str(example[identity]), []).append(row)
+    keys = times if isinstance(times[0], int) else list(map(str, times))
+    return {name: np.array(sorted(rows[name], key=keys.__getitem__), np.int64) for name in sorted(rows, key=natural)}  # type: ignore[arg-type]
 
 
 def _values(source: Source, rows: npt.NDArray[np.int64], channels: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -118,7 +131,7 @@ def _values(source: Source, rows: npt.NDArray[np.int64], channels: Sequence[str]
     for place, row in enumerate(rows.tolist()):
         for channel, column in enumerate(channels):
             cell = source.examples[row][column]
-            number = math.nan if _is_missing(cell) else _number(cell)
+            number = math.nan if is_missing(cell) else _number(cell)
             if number is None:
                 raise DataError("long-number", where=source.where(row), column=column, cell=str(cell)[:40])
             values[place, channel] = number
@@ -147,5 +160,6 @@ def _example(
         different = list(dict.fromkeys(map(str, labels)))
         if len(different) > 1 and windows is None:
             raise DataError("long-label", where=source.where(int(rows[0])), column=target, labels=some(different))
-        example[target] = max(labels, key=lambda label: sum(str(other) == str(label) for other in labels))
+        counts = Counter(map(str, labels))
+        example[target] = max(reversed(labels), key=lambda label: counts[str(label)])
     return example

@@ -14,6 +14,7 @@ from flambeau.data.examples import Source, no_column
 from flambeau.data.folder import is_clutter, not_found, read_folder
 from flambeau.data.jsonlines import read_json_lines
 from flambeau.data.long_table import Windows, gather
+from flambeau.data.ordering import in_order
 from flambeau.data.parquet import read_parquet
 from flambeau.data.records import Records, as_source, with_files
 from flambeau.data.table import read_table
@@ -25,12 +26,12 @@ from flambeau.types import Example
 
 __all__ = ["Source", "open_data", "open_source", "read_examples"]
 
-TABLES: Mapping[str, Callable[[Path], Records]] = {
-    **dict.fromkeys(endings.TABLE, read_table),
+TABLES: Mapping[str, Callable[[Path], Records] | None] = {
+    **dict.fromkeys(endings.TABLE),
     **dict.fromkeys(endings.JSON_LINES, read_json_lines),
     **dict.fromkeys(endings.PARQUET, read_parquet),
 }
-"""The ending of a file with rows -> what reads it."""
+"""The ending of a file with rows -> what reads it; None: as CSV."""
 
 
 def open_data(data: object) -> dict[str, Path]:
@@ -88,13 +89,18 @@ def open_source(
     elif config.folder is not None:
         source = _read_files(config.folder, column, endings)
     elif config.table is not None:
-        source = as_source(read_rows(config.table), target, split_column)
+        source = as_source(read_rows(config.table, config.encoding), target, split_column)
     elif config.arrays is not None:
         source = read_npz(config.arrays, target, split_column)
     else:
         raise UsageError("data-missing", where="data")
+    for left_out in config.exclude_columns:
+        if left_out not in source.columns:
+            raise no_column(left_out, source.columns, "data.exclude_columns")
     if config.series is not None:
-        source = gather(source, config.series.id, config.series.time, _windows(config.series))
+        source = gather(source, config.series.id, config.series.time, _windows(config.series), config.exclude_columns, config.split)
+    elif config.split.order is not None:
+        source = in_order(source, config.split)
     for needed in (target, config.split.group, split_column):
         if needed is not None and needed not in source.columns:
             raise no_column(needed, source.columns, str(source.place or source.name))
@@ -105,25 +111,33 @@ def _windows(series: SeriesConfig) -> Windows | None:
     return None if series.window is None else Windows(series.window, series.step or series.window)
 
 
-def read_rows(path: Path) -> Records:
-    """A file with rows (CSV, JSON lines, Parquet) -> the rows, by the ending of its name; any other is read as CSV."""
-    return TABLES.get(path.suffix.casefold(), read_table)(path)
+def read_rows(path: Path, encoding: str | None = None) -> Records:
+    """A file with rows (CSV, JSON lines, Parquet) -> the rows, by the ending of its name; any other is read as CSV.
+
+    Args:
+        encoding: of a CSV file that is not UTF-8.
+    """
+    read = TABLES.get(path.suffix.casefold())
+    return read_table(path, encoding) if read is None else read(path)
 
 
-def read_examples(path: Path, columns: Sequence[str], series: SeriesConfig | None = None, target: str | None = None) -> list[Example]:
+def read_examples(path: Path, columns: Sequence[str], config: DataConfig, target: str | None = None) -> list[Example]:
     """A file with rows -> examples, as a model with these input columns takes them; cells that name files are paths.
 
     Args:
-        series: where the model was trained on a long table.
+        config: of the data that the model was trained on: its encoding, how its rows became series.
         target: what was predicted then; it may be in the file, and is not looked at.
 
     Raises:
         DataError: it cannot be read, or lacks one of the columns.
     """
-    records = read_rows(path)
+    records = read_rows(path, config.encoding)
+    series = config.series
     if series is not None:
         known = target if target in records.columns else None
-        source = gather(Source(path.stem, records.file, records.columns, records.rows, known), series.id, series.time, _windows(series))
+        source = gather(
+            Source(path.stem, records.file, records.columns, records.rows, known), series.id, series.time, _windows(series), config.exclude_columns
+        )
         return list(source.examples)
     for column in columns:
         if column not in records.columns:

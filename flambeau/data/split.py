@@ -16,6 +16,8 @@ from flambeau.errors import DataError, Notice
 from flambeau.naming import natural
 
 Integers = npt.NDArray[np.int64]
+SHOWN = 10
+"""Classes that an error names."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,16 @@ def _units(clusters: Integers, groups: Sequence[object] | None) -> Integers:
 def _check_sizes(codes: Integers, units: Integers, classes: Sequence[str], num_parts: int) -> None:
     """Every class needs as many independent examples as there are splits to be cut."""
     numbers = units_per_class(codes, units)
-    for code in np.unique(codes).tolist():
-        if numbers[code] < num_parts:
-            examples = int((codes == code).sum())
-            counts = counted(class_counts(classes[code] for code in codes.tolist()))
-            error = "class-too-small" if examples < num_parts else "class-too-alike"
-            raise DataError(error, where=classes[code], label=classes[code], n=examples, needed=num_parts, apart=int(numbers[code]), counts=counts)
+    counts = class_counts(classes[code] for code in codes.tolist())
+    small = [code for code in np.unique(codes).tolist() if numbers[code] < num_parts]
+    if len(small) > SHOWN:
+        names = some((classes[code] for code in small), SHOWN)
+        raise DataError("classes-too-small", where=classes[small[0]], n=len(small), total=len(counts), needed=num_parts, names=names)
+    for code in small:
+        examples = counts[classes[code]]
+        error = "class-too-small" if examples < num_parts else "class-too-alike"
+        apart, told = int(numbers[code]), counted(counts, SHOWN)
+        raise DataError(error, where=classes[code], label=classes[code], n=examples, needed=num_parts, apart=apart, counts=told)
 
 
 def _about_given(words: Sequence[str], present: Sequence[str], names: Sequence[str], units: Integers) -> list[Notice]:

@@ -90,7 +90,7 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
     usage = "FILE.csv ..." if len(predictor.fields) > 1 or "table" in _kinds(loaded) else "VALUE ..."
     written = Written()
     write_model(written, name, network, recorder)
-    write_predict(written, predictor.inputs, predictor.target, usage)
+    write_predict(written, predictor.inputs, predictor.target, usage, recipe.data.encoding)
     varied = [f"augmentation of {column} ({', '.join(one.variations())})" for column, one in recipe.inputs.items() if one.variations()]
     missing = write_train(written, name, network, predictor.target, recipe.training, varied, allow_code)
     shutil.copyfile(loaded.path / "weights.safetensors", building / "weights.safetensors")

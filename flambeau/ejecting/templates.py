@@ -89,7 +89,7 @@ def read_arguments(arguments: Sequence[str]) -> list[dict[str, object]]:
     for argument in arguments:
         path = Path(argument)
         if path.suffix.lower() == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with path.open(encoding="{encoding}", newline="") as file:
                 examples += [{{**row}} for row in csv.DictReader(file)]
         elif path.suffix.lower() == ".jsonl":
             examples += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

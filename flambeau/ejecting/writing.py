@@ -67,8 +67,8 @@ def write_model(written: Written, name: str, network: Network, recorder: Recorde
     )
 
 
-def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], target: Target, usage: str) -> None:
-    """predict.py, and words.json where lists are long."""
+def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], target: Target, usage: str, encoding: str | None) -> None:
+    """predict.py, and words.json where lists are long. Its tables are UTF-8, or of the encoding that the recipe names."""
     names = {"HERE", "WORDS", "INPUTS", "TARGET", "encode", "collate", "answer", "predict", "read_arguments", "main", "load", "Network"}
     modules = {"csv", "json", "sys", "np", "torch", "Path", "Mapping", "Sequence"}
     shaker = Shaker(names | modules, ROOTS)
@@ -85,6 +85,7 @@ def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], t
     words = 'WORDS = json.loads((HERE / "words.json").read_text(encoding="utf-8"))\n"""Lists that are too long for the code."""\n'
     written.files["predict.py"] = templates.PREDICT.format(
         usage=usage,
+        encoding=encoding or "utf-8-sig",
         imports=written.imports(shaker, more),
         words=words if expressions.words else "",
         definitions=definitions,

@@ -6,6 +6,7 @@ A cell becomes a list of numbers (None where it is missing), or one word. What n
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
+from flambeau.cells import is_missing, moment_of, number_of
 from flambeau.choice import Named, OneOf
 from flambeau.errors import DataError
 from flambeau.messages import printable
@@ -21,10 +23,8 @@ from flambeau.messages import printable
 Cell: TypeAlias = "list[float | None] | str | None"
 """A cell of numbers, or a word; None for a missing word."""
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-"""Words, in lower case, that say that nothing is known."""
-TRUE = frozenset({"true", "yes", "y", "t", "on"})
-FALSE = frozenset({"false", "no", "n", "f", "off"})
+TRUE = frozenset({"true", "yes", "y", "t", "on", "是", "真"})
+FALSE = frozenset({"false", "no", "n", "f", "off", "否", "假"})
 MAX_WORD = 1_000
 """Characters of a category; what is longer is a text."""
 MAX_WIDTH = 100_000
@@ -33,15 +33,10 @@ SHORT = 60
 """Characters of a word that may be the name of a category, where a column is recognised."""
 FEW = 20
 """Different words that make a column one of categories, however few rows there are."""
+SHORTEST_DATE = len("2026-1")
+CODE = re.compile("0[0-9]+")
 PARTS_OF_DATE = ("days", "season sin", "season cos", "weekday sin", "weekday cos", "hour sin", "hour cos")
 """What a date becomes: days since 1970, and where it stands in the year, the week and the day, as points on a circle."""
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell says nothing: None, NaN, or a word for it."""
-    if isinstance(value, str):
-        return value.strip().casefold() in MISSING
-    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 class Column(Named):
@@ -86,19 +81,6 @@ class Column(Named):
             raise DataError("cell-kind", where=name, column=name, value=printable(str(value)[:60]), kind=self.name) from error
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool | np.bool_):
-        return float(value)
-    if isinstance(value, str):
-        value = value.strip().replace("_", "x")  # Python reads 1_000 as a number, people do not write it
-    if not isinstance(value, str | int | float | np.integer | np.floating):
-        raise TypeError(type(value).__name__)
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
 def _parses(kind: type[Column], cells: Sequence[object]) -> bool:
     column = kind()
     try:
@@ -118,12 +100,14 @@ class Number(Column):
 
     @classmethod
     def recognises(cls, cells: Sequence[object]) -> bool:
-        """Whether all are numbers, and not true or false."""
-        return not any(isinstance(cell, bool | np.bool_) for cell in cells) and _parses(cls, cells)
+        """Whether all are numbers, and not true or false. Codes with zeros in front (postcodes) are words, if few of them are different."""
+        if any(isinstance(cell, bool | np.bool_) for cell in cells) or not _parses(cls, cells):
+            return False
+        return not any(isinstance(cell, str) and CODE.fullmatch(cell.strip()) for cell in cells) or not Category.recognises(cells)
 
     def parse(self, value: object) -> Cell:
-        """3, 3.5, "3.5", "1e3"."""
-        return [_number(value)]
+        """3, 3.5, "3.5", "1e3", "1,234", "$12", "5%" (0.05)."""
+        return [number_of(value)]
 
 
 class Boolean(Column):
@@ -137,19 +121,19 @@ class Boolean(Column):
         return all(isinstance(cell, bool | np.bool_ | str) for cell in cells) and _parses(cls, cells)
 
     def parse(self, value: object) -> Cell:
-        """True, "yes", "f", 1."""
+        """True, "yes", "f", "是", 1."""
         if isinstance(value, str):
             word = value.strip().casefold()
             if word in TRUE or word in FALSE:
                 return [float(word in TRUE)]
-        number = _number(value)
+        number = number_of(value)
         if number not in (0.0, 1.0):
             raise ValueError(value)
         return [number]
 
 
 class Date(Column):
-    """Dates, with or without a time, as ISO 8601 writes them: 2026-11-25, 2026-11-25T18:30."""
+    """Dates, with or without a time, year first: 2026-11-25, 2026-11-25T18:30, 2026/1/5 8:05, 2026-11, 2026年11月25日."""
 
     name: ClassVar[str] = "date"
 
@@ -161,11 +145,11 @@ class Date(Column):
     @classmethod
     def recognises(cls, cells: Sequence[object]) -> bool:
         """Whether all are dates."""
-        return all(isinstance(cell, date) or (isinstance(cell, str) and len(cell) >= 8) for cell in cells) and _parses(cls, cells)
+        return all(isinstance(cell, date) or (isinstance(cell, str) and len(cell) >= SHORTEST_DATE) for cell in cells) and _parses(cls, cells)
 
     def parse(self, value: object) -> Cell:
         """A date -> `PARTS_OF_DATE`."""
-        moment = value if isinstance(value, date) else datetime.fromisoformat(str(value).strip().replace("/", "-"))
+        moment = value if isinstance(value, date) else moment_of(str(value))
         if not isinstance(moment, datetime):
             moment = datetime(moment.year, moment.month, moment.day)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -236,7 +220,7 @@ class Vector(Column):
         """A row of numbers; NaN and None in it are missing."""
         if not isinstance(value, np.ndarray | list | tuple) or len(value) > MAX_WIDTH or (self.width is not None and len(value) != self.width):
             raise ValueError(type(value).__name__)
-        return [None if is_missing(one) else _number(one) for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
+        return [None if is_missing(one) else number_of(one) for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
 
 
 COLUMNS: tuple[type[Column], ...] = (Vector, Boolean, Number, Date, Category)

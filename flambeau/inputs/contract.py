@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from flambeau.code import reason_of
 from flambeau.errors import CheckFailed, DataError
 from flambeau.inputs.input import Input, Preprocessor, fits
+from flambeau.machine import import_onnxruntime
 from flambeau.types import MASK, Array
 
 if TYPE_CHECKING:
@@ -140,8 +141,9 @@ def _answer(module: nn.Module, tensors: Mapping[str, Array], part: int = 0) -> N
 
 def _through_onnx(module: nn.Module, sample: Mapping[str, Array], rows: Mapping[str, Array]) -> Numbers:
     """The module's answer to `rows`, given by ONNX Runtime after an export with a free batch size (and time, where there is a mask)."""
-    import onnxruntime
     import torch
+
+    onnxruntime = import_onnxruntime()
 
     axes = {place: torch.export.Dim(name, min=1) for place, name in enumerate(("batch", "time")[: len(sample)])}
     with warnings.catch_warnings():

@@ -12,6 +12,9 @@ from PIL import Image
 from flambeau.errors import DataError
 from flambeau.types import Array
 
+SMALLEST = 8
+"""Height and width from which an array with its channels first is taken for a picture."""
+
 
 def levels(array: Array) -> npt.NDArray[np.uint8]:
     """Values of any kind -> grey levels 0 to 255, the same shape.
@@ -52,7 +55,8 @@ def sixteen_bit_levels(array: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
 
 
 def as_pixels(array: Array) -> npt.NDArray[np.uint8]:
-    """(height, width) or (height, width, 1 | 3 | 4) of any kind -> uint8 of the same axes, (height, width) if there is one channel.
+    """(height, width), (height, width, 1 | 3 | 4) or, as PyTorch has it, (1 | 3, height, width) of any kind -> (height, width), or
+    (height, width, 3 | 4), uint8.
 
     Raises:
         DataError: another shape, no pixel, or values without a rule (see `levels`).
@@ -61,13 +65,19 @@ def as_pixels(array: Array) -> npt.NDArray[np.uint8]:
         raise DataError("image-array", shape=array.shape, dtype=str(array.dtype))
     if array.size == 0:
         raise DataError("image-empty")
+    array = array.transpose(1, 2, 0) if _is_channels_first(array.shape) else array
     flat = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     return np.ascontiguousarray(levels(flat))
 
 
 def is_image_shape(shape: tuple[int, ...]) -> bool:
-    """Whether (height, width) or (height, width, 1 | 3 | 4)."""
-    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    """Whether (height, width), (height, width, 1 | 3 | 4) or (1 | 3, height, width)."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)) or _is_channels_first(shape)
+
+
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether (1 | 3, height, width), and not a picture with its channels last."""
+    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= SMALLEST
 
 
 def data_url(pixels: npt.NDArray[np.uint8]) -> str:

@@ -61,7 +61,7 @@ def _starts_like_image(path: Path) -> bool:
 def _shaped_like_image(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:
     """Whole-number tables and (height, width, channels) are pictures. A table of fractions may as well be a series over
     time: it is a picture only if it is at least 8 x 8 and lies in 0 to 1 or in 0 to 255."""
-    if not is_image_shape(array.shape) or min(array.shape[:2]) < 2 or array.dtype.kind not in "buif":
+    if not is_image_shape(array.shape) or min(sorted(array.shape)[-2:]) < 2 or array.dtype.kind not in "buif":
         return False
     if array.ndim == 3 or array.dtype.kind in "bu":
         return True

@@ -29,7 +29,7 @@ LEAST_SPREAD = 1e-9
 HALF_OF_NORMAL = 1.349
 """Width of the middle half of a normal distribution, in standard deviations."""
 SHOWN = 8
-"""Cells that an excerpt names."""
+"""Cells that an excerpt names, and columns of a kind that a plan does."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,6 +87,14 @@ class TableInput(_Columns, Input):
         return self.model_copy(
             update={"columns": {name: kind.over([row[name] for row in rows if name in row]) for name, kind in self.columns.items()}}
         )
+
+    def describe(self) -> list[str]:
+        """The columns of each kind: "number age, income"."""
+        by_kind: dict[str, list[str]] = {}
+        for name, column in self.columns.items():
+            by_kind.setdefault(column.name, []).append(printable(name))
+        more = {kind: f", ... (+{len(names) - SHOWN:,})" for kind, names in by_kind.items() if len(names) > SHOWN}
+        return [f"{kind} {', '.join(names[:SHOWN])}{more.get(kind, '')}" for kind, names in by_kind.items()]
 
     @property
     def spec(self) -> TensorSpec:

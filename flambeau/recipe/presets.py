@@ -15,6 +15,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
 
 
+def is_ours(recipe: Path) -> bool:
+    """Whether a person calls one of them by its name."""
+    return found(recipe).parent == FOLDER
+
+
 def found(recipe: Path) -> Path:
     """What a person calls a recipe -> its file: the one of a preset where it is the name of one, and no file has that name here.
 

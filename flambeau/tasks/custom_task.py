@@ -72,9 +72,13 @@ class CustomTask(Task):
         return self._inner.model_copy(update={"target": self.target, "weight": self.weight})
 
     @property
-    def empty_target(self) -> bool:  # type: ignore[override]  # of other tasks a matter of the class
+    def varies(self) -> bool:  # type: ignore[override]  # of other tasks a matter of the class
         """As what the user wrote."""
-        return self.inner.empty_target
+        return self.inner.varies
+
+    def is_missing(self, value: object) -> bool:
+        """As what the user wrote."""
+        return attempt(lambda: self.inner.is_missing(value), self.code, *_PATH)
 
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,6 @@ class MultiLabel(Task):
     """Each example has any number of labels: "red; round", a list of texts, or a row of 0 and 1."""
 
     type: Literal["multi_label"] = "multi_label"
-    empty_target: ClassVar[bool] = True
     separator: str = Field(SEPARATOR, min_length=1, max_length=8)
     """What stands between two labels of one text."""
     names: tuple[str, ...] | None = Field(None, min_length=1)
@@ -64,6 +63,10 @@ class MultiLabel(Task):
             return False
         parts = {part for text in texts for part in _parts(text, SEPARATOR)}
         return len(parts) <= max(len(set(texts)), 2)
+
+    def is_missing(self, value: object) -> bool:
+        """None and NaN; an empty text says that there is no label."""
+        return not isinstance(value, str) and super().is_missing(value)
 
     def strata(self, values: Sequence[object]) -> list[str]:
         """The labels of each as one text; those that come too seldom together are one group."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
+from flambeau.cells import is_missing, number_of
 from flambeau.choice import problem
 from flambeau.errors import DataError
 from flambeau.messages import printable
@@ -40,6 +41,7 @@ class Regression(Task):
     """Each example has a number, or several, in a unit of its own; errors are told in that unit."""
 
     type: Literal["regression"] = "regression"
+    varies: ClassVar[bool] = True
     names: tuple[str, ...] | None = Field(None, min_length=1)
     """Names of the values, where there are several; null: "0", "1", ..."""
     loss: ValueLossName | CustomLoss = "l2"
@@ -68,7 +70,7 @@ class Regression(Task):
     def recognises(cls, values: Sequence[object]) -> bool:
         """Numbers of which some are no integers, or integers of which more than half are different; rows of numbers."""
         try:
-            rows = [numbers_of(value, "") for value in values]
+            rows = [numbers_of(value, "") for value in values if not is_missing(value)]
         except DataError:
             return False
         if not rows or any(isinstance(value, bool) for value in values):
@@ -77,6 +79,10 @@ class Regression(Task):
             return len({len(row) for row in rows}) == 1
         singles = [row[0] for row in rows]
         return any(not number.is_integer() for number in singles) or len(set(singles)) > max(len(singles) / 2, MOST_CLASSES)
+
+    def is_missing(self, value: object) -> bool:
+        """As every cell of numbers: nothing, NaN, or a word for it (NA, ?, -)."""
+        return is_missing(value)
 
     def strata(self, values: Sequence[object]) -> list[str]:
         """Ranges with equally many examples each, by the (first) value."""
@@ -280,13 +286,9 @@ def ranges(edges: tuple[float, ...]) -> tuple[str, ...]:
 
 def _number(value: object, where: str) -> float:
     try:
-        if isinstance(value, str | int | float | np.integer | np.floating) and not (isinstance(value, str) and "_" in value):
-            number = float(value)
-            if math.isfinite(number):
-                return number
-    except (ValueError, OverflowError):
-        pass
-    raise DataError("target-not-number", where=where or None, value=printable(value)[:LONGEST])
+        return number_of(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError("target-not-number", where=where or None, value=printable(value)[:LONGEST]) from error
 
 
 def _edges(values: Floats) -> tuple[float, ...]:

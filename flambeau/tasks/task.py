@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.cells import is_nothing
 from flambeau.config import Config
 from flambeau.types import Array, Prediction
 
@@ -25,8 +26,8 @@ class Task(Config, ABC):
     """Which task it is."""
     target: str
     """Name of the field (column) that is to be predicted."""
-    empty_target: ClassVar[bool] = False
-    """Whether an empty text is a target rather than a missing one."""
+    varies: ClassVar[bool] = False
+    """Whether equal examples may well have different targets; else they contradict each other."""
     weight: str | None = None
     """Column with the weight of each example in the loss of training; it is no input. Validation and test count every example once."""
 
@@ -34,6 +35,10 @@ class Task(Config, ABC):
     @abstractmethod
     def recognises(cls, values: Sequence[object]) -> bool:
         """Whether raw targets like these (a sample) are of this task, where a recipe does not say it."""
+
+    def is_missing(self, value: object) -> bool:
+        """Whether a raw target says nothing, so that its example is not used: None, NaN, an empty text."""
+        return not value.strip() if isinstance(value, str) else is_nothing(value)
 
     def settled(self, values: Sequence[object]) -> Task:
         """The task with nothing left open, where raw targets are like these (a sample)."""

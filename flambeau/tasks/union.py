@@ -29,8 +29,9 @@ class AutoTask(Task):
         return False
 
     def settled(self, values: Sequence[object]) -> Task:
-        """The task that recognises the values."""
-        kind = next(kind for kind in TASKS if kind.recognises(values))
+        """The task that recognises the values that are there."""
+        there = [value for value in values if not self.is_missing(value)]
+        kind = next(kind for kind in TASKS if kind.recognises(there))
         return kind.model_validate({"target": self.target, "weight": self.weight})
 
     def strata(self, values: Sequence[object]) -> list[str]:

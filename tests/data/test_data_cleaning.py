@@ -20,6 +20,7 @@ from flambeau.data.duplicates import Sets, close_pairs, cluster
 from flambeau.data.examples import Source
 from flambeau.data.source import open_source
 from flambeau.errors import DataError
+from flambeau.tasks.classification import Classification
 
 NONE = np.empty((0, 2), np.int64)
 
@@ -28,7 +29,7 @@ def cleaned(pixels: type, folder: Path, memory: dict[str, object], **options: ob
     config = DataConfig.model_validate(options)
     source = open_source(config, memory=memory)
     inputs = {"x": pixels()}
-    return source, clean(source, encode(source, inputs, folder), inputs, config)
+    return source, clean(source, encode(source, inputs, folder), inputs, config, Classification(target="y"))
 
 
 def noisy(picture: np.ndarray, seed: int) -> np.ndarray:

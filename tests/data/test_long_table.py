@@ -44,7 +44,7 @@ def test_windows_keep_the_identity_and_take_the_most_frequent_label() -> None:
     rows = [("a", time, "up" if time < 5 else "down", "p", time, -time) for time in range(10)] + [("b", 0, "up", "p", 0, 0)]
     found = gather(source(*rows), "id", "time", Windows(4, 3))
     assert [example["series"][0, 0] for example in found.examples] == [0, 3, 6]
-    assert [example["label"] for example in found.examples] == ["up", "up", "down"]
+    assert [example["label"] for example in found.examples] == ["up", "down", "down"], "of equally many the last"
     assert {example["id"] for example in found.examples} == {"a"}
     assert [(notice.code, notice.facts["n"]) for notice in found.notices] == [("long-short", 1)]
 

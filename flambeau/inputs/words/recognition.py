@@ -22,7 +22,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def is_text(values: Sequence[object]) -> bool:
     """Whether nearly all of the values that are there are texts with a letter in them, or paths of text files."""
-    there = [value for value in values if value is not None and value != ""]
+    there = [value for value in values if value is not None and not (isinstance(value, str) and not value)]
     return bool(there) and sum(map(_is_text, there)) >= MOST * len(there)
 
 
