@@ -78,6 +78,7 @@ class Artifact:
     path: Path
     manifest: Mapping[str, Any]
     signature: Mapping[str, Any]
+    """Of the file; under "test" the scores of the runner that answers."""
     predictor: Predictor
     runtime: str = ""
     """The runner that was asked for or chosen for serving; "" where it is the tested one."""
@@ -169,6 +170,8 @@ def load(folder: Path, *, threads: int | None = None, allow_code: bool = False, 
         served = load_served(folder, threads) if serving and RECORD in manifest["files"] else None
         if served is None and unopened:
             _check_hash(folder, MODEL if has_graph else WEIGHTS, manifest["files"])
+    if served and served.test is not None:
+        signature = {**signature, "test": served.test}
     runner = served.runner if served else Onnx().load(folder / MODEL, threads) if has_graph else in_torch()
     artifact = Artifact(folder.resolve(), manifest, signature, Predictor(preprocessors, runner, target), served.runtime if served else "")
     _check_goldens(artifact, served.tolerance if served else TOLERANCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -66,17 +67,17 @@ def export_model(model: Path, to: str, precision: Precision, allow_code: bool, s
         runner = exporter.load(building)
         answers, wanted = answer_by_each(predictor, (runner, reference), examples, counting(show))
         verification = verify(to, answers, wanted, predictor.target)
-        score = None
+        score = scores = None
         if precision == "fp32":
             demand(verification, str(file))
         else:
-            score = _score(loaded, runner, model)
+            score, scores = _score(loaded, runner, model)
             demand_score(score, str(file), to)
             verification = replace(verification, tolerance=None, passed=True)
         speed = {"pytorch": _milliseconds(reference, sample), exporter.runtime: _milliseconds(exporter.load(building, threads=1), sample)}
         members = {f"exports/{name}": (Path(scratch) / name).read_bytes() for name in (exporter.file, *exporter.more)}
     proof = {**verification.to_json(), "precision": precision, "score": score.to_json() if score else None}
-    chosen = None if to == Onnx.name else _chosen(loaded, exporter, runner, precision, examples, verification)
+    chosen = None if to == Onnx.name else _chosen(loaded, exporter, runner, precision, examples, verification, scores)
     if chosen is not None:
         members[RECORD] = to_json(chosen.model_dump(mode="json"))
     proofs = {**read_json(loaded.path / "verification.json", missing={}), to: proof}
@@ -105,19 +106,27 @@ def _calibration(loaded: Artifact, model: Path) -> list[dict[str, Array]]:
     return [_encoded(loaded, [example]) for example in examples[::step][:MOST_CALIBRATION]]
 
 
-def _score(loaded: Artifact, runner: Runner, model: Path) -> Gate:
-    """What the metric that training watched is on the raw test split, tested and exported."""
+def _score(loaded: Artifact, runner: Runner, model: Path) -> tuple[Gate, dict[str, Any]]:
+    """What the metric that training watched is on the raw test split, tested and exported; and all scores of the export."""
     examples, labels = own_test_split(find_run(model))
     predictor = replace(loaded.predictor, runner=runner)
     truths = np.stack([predictor.target.truth(label) for label in labels])
     tested = loaded.signature["test"]
     metric = predictor.target.monitor if predictor.target.monitor in tested else next(iter(tested))
     exported = test(predictor, examples, truths, recipe_of(loaded).test, silent).headlines
-    return gate(metric, tested[metric]["value"], exported[metric]["value"], len(examples), bool(predictor.target.labels))
+    return gate(metric, tested[metric]["value"], exported[metric]["value"], len(examples), bool(predictor.target.labels)), exported
 
 
-def _chosen(loaded: Artifact, exporter: Exporter, runner: Runner, precision: str, examples: list[Example], verification: Verification) -> Chosen:
-    """Both runners timed on the threads that a server would have -> the record of which one serves."""
+def _chosen(
+    loaded: Artifact,
+    exporter: Exporter,
+    runner: Runner,
+    precision: str,
+    examples: list[Example],
+    verification: Verification,
+    scores: dict[str, Any] | None,
+) -> Chosen:
+    """Both runners timed on the threads that a server would have -> the record of which one serves, with the export's own scores."""
     many = (examples * TRIAL_SIZES[-1])[: TRIAL_SIZES[-1]]
     batches = [_encoded(loaded, many[:size]) for size in TRIAL_SIZES]
     tested, other = runtime(loaded).split()[0], f"{exporter.runtime} {precision}"
@@ -130,6 +139,7 @@ def _chosen(loaded: Artifact, exporter: Exporter, runner: Runner, precision: str
         milliseconds=times,
         threads=available_threads(),
         speedup=gain,
+        test=scores,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import geometric_mean
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -44,6 +45,8 @@ class Chosen(Config):
     """Of the other runner over the tested one."""
     needed: float = GAIN
     """Below it the tested one serves."""
+    test: dict[str, Any] | None
+    """The other runner's scores of the test, in the form of the signature's. None where its answers are the tested ones, and so are its scores."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Served:
     """"openvino 2026.4.1 int8"."""
     tolerance: float
     """How far its answers may be from the tested ones."""
+    test: Mapping[str, Any] | None = None
+    """Its own scores of the test; None where the tested ones hold for it."""
 
 
 def compare(runners: Mapping[str, Runner], batches: Sequence[Mapping[str, Array]]) -> dict[str, dict[str, float]]:
@@ -98,4 +103,4 @@ def load_served(folder: Path, threads: int | None) -> Served | None:
         raise DataError("artifact-member", where=str(record), reason=f"target: {chosen.target}"[:200]) from error
     runner = exporter.load(folder / "exports" / exporter.file, threads)
     runtime = f"{exporter.runtime} {version(exporter.runtime)} {chosen.precision}"
-    return Served(runner, runtime, max(TOLERANCE, DOUBT * chosen.difference))
+    return Served(runner, runtime, max(TOLERANCE, DOUBT * chosen.difference), chosen.test)

@@ -17,9 +17,10 @@ from flambeau.messages import text
 @option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @option("--threads", type=click.IntRange(min=1), metavar="N")
 @device
+@option("--runtime", default="fastest", show_default=True, type=click.Choice(["fastest", "tested"]))
 @allow_code
 @as_json
-def command(model: Path, host: str, port: int, threads: int | None, device: str, allow_code: bool, as_json: bool) -> int:
+def command(model: Path, host: str, port: int, threads: int | None, device: str, runtime: str, allow_code: bool, as_json: bool) -> int:
     """Parses, calls, prints."""
     from flambeau.model import serve
 
@@ -29,4 +30,5 @@ def command(model: Path, host: str, port: int, threads: int | None, device: str,
         else:
             click.echo(text("serve-ready", url=url, seconds=seconds, runtime=runtime))
 
-    return serve(model, host=host, port=port, threads=threads, allow_code=allow_code, device=device, announce=announce)
+    tested = runtime == "tested"
+    return serve(model, host=host, port=port, threads=threads, allow_code=allow_code, device=device, tested=tested, announce=announce)

@@ -163,6 +163,8 @@ class App:
         handler = methods.get(request.method)
         if handler is None:
             raise UsageError("method-unknown", method=request.method[:20], allow=", ".join(methods))
+        if request.method == "POST" and request.header(b"sec-fetch-site") == b"cross-site":  # an HTML form needs no leave of ours to send this
+            raise UsageError("cross-site")
         return handler(request)
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:

@@ -22,6 +22,7 @@ def document(model: ServedModel, limits: Limits) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": model.name, "version": __version__, "summary": f"A model behind HTTP, {model.runtime}"},
+        "servers": [{"url": ".", "description": "where this document lies, whatever a proxy has put before it"}],
         "paths": {
             "/predict": {"post": _predict(model)},
             "/model": {"get": _get("model", "What the model takes and gives, and how good it was in the test", _object({}))},
@@ -59,7 +60,7 @@ def _predict(model: ServedModel) -> Json:
                 "headers": {"Server-Timing": {"description": "milliseconds of decode, queue and model", "schema": {"type": "string"}}},
                 "content": {"application/json": {"schema": _ref("Predictions")}},
             },
-            **_problems(400, 408, 413, 415, 422, 500, 503),
+            **_problems(400, 403, 408, 413, 415, 422, 500, 503),
         },
     }
 
@@ -78,7 +79,7 @@ def _inference(model: ServedModel) -> Json:
                 "operationId": "infer",
                 "summary": "Open Inference Protocol V2: tensors in, tensors out",
                 "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("InferRequest")}}},
-                "responses": _answers(_ref("InferResponse"), 400, 408, 413, 415, 422, 500, 503),
+                "responses": _answers(_ref("InferResponse"), 400, 403, 408, 413, 415, 422, 500, 503),
             }
         },
     }

@@ -26,6 +26,7 @@ STATUS = {
     "tensor-values": 422,
     "tensor-type": 400,
     "tensor-names": 400,
+    "cross-site": 403,
     "path-unknown": 404,
     "method-unknown": 405,
     "header-slow": 408,

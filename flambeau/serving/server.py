@@ -1,7 +1,7 @@
 """The process around the application: bind, load, listen, and end without losing an answer.
 
-The exit code of `serve`: 0 when SIGTERM came and everything accepted was answered; 130 after Ctrl-C, as everywhere; 143 when a second
-signal or the deadline cut the end short.
+The exit code of `serve`: 0 when SIGTERM or SIGHUP came and everything accepted was answered; 130 after Ctrl-C, as everywhere; 143 when a
+second signal or the deadline cut the end short.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ GRACE_SECONDS = 0.25
 """After the signal: not ready any more, but still accepting, while open connections are told to close after their answer."""
 BACKLOG = 2048
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANGUP = tuple(sig for sig in signal.Signals if sig.name == "SIGHUP")
+"""The terminal is gone; Windows has no such signal."""
 
 
 def serve(load: Callable[[], ServedModel], host: str, port: int, limits: Limits, announce: Callable[[Ready], None]) -> int:
@@ -114,8 +116,8 @@ class Server(uvicorn.Server):
         self._lost = self.force_exit or bool(self.server_state.tasks) or any(late)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal asks for the end, the second does not wait."""
-        self.force_exit = self.should_exit
+        """The first signal asks for the end, the second does not wait; but a terminal that goes may say so twice."""
+        self.force_exit = self.force_exit or (self.should_exit and sig not in HANGUP)
         self.should_exit = True
         self._signal = self._signal or sig
 
@@ -125,7 +127,8 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {sig: signal.signal(sig, self.handle_exit) for sig in SIGNALS}
+        asked = (*SIGNALS, *(sig for sig in HANGUP if signal.getsignal(sig) != signal.SIG_IGN))  # nohup has it ignored
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in asked}
         try:
             yield
         finally:

@@ -143,6 +143,29 @@ def test_unknown_paths_and_methods(client, method, path, status, code):
         assert response.headers["allow"] in ("POST", "GET, HEAD")
 
 
+@pytest.mark.parametrize("path", ["/predict", "/predict?preview=1", "/v2/models/digits/infer"])
+@pytest.mark.parametrize("large", [False, True])
+def test_what_a_page_of_another_site_sends_is_refused(client, pictures, path, large):
+    """A form needs no leave of the server to be sent; the browser says where it comes from, and the model is not asked."""
+    before = batches(client)
+    body = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + pictures[0] + b" " * (100_000 * large) + b"\r\n--b--\r\n"
+    form = {"content-type": "multipart/form-data; boundary=b", "sec-fetch-mode": "no-cors"}
+    check_problem(client.post(path, content=body, headers={**form, "sec-fetch-site": "cross-site"}), 403, "cross-site")
+    assert batches(client) == before
+    if path.startswith("/predict"):
+        for site in ("same-origin", "same-site", "none"):
+            assert client.post(path, content=body, headers={**form, "sec-fetch-site": site}).status_code == 200
+
+
+def test_a_link_on_another_site_leads_to_the_playground(client):
+    assert client.get("/", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}).status_code == 200
+
+
+def batches(client):
+    """How often the model was asked."""
+    return re.search(r"^flambeau_batch_examples_count (\S+)", client.get("/metrics").text, re.MULTILINE)[1]
+
+
 def test_unknown_paths_make_no_series(client):
     before = client.get("/metrics").text
     for number in range(20):

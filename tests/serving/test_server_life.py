@@ -27,7 +27,7 @@ from flambeau.errors import DeviceError, UsageError
 from flambeau.serving.app import create_app
 from flambeau.serving.config import Limits
 from flambeau.serving.protocol import Protocol, ServerConfig
-from flambeau.serving.server import bind, serve
+from flambeau.serving.server import Server, bind, serve
 
 HERE = Path(__file__).parent
 SERVER = """
@@ -110,7 +110,8 @@ async def _until_refused(port: int, pictures: list[bytes], outcomes: list[str], 
         writer.close()
 
 
-def test_sigterm_under_load_loses_nothing(process, pictures):
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]], ids=["SIGTERM", "the terminal is gone"])
+def test_the_end_under_load_loses_nothing(process, pictures, signals):
     child, port = process
     outcomes: list[str] = []
 
@@ -118,12 +119,26 @@ def test_sigterm_under_load_loses_nothing(process, pictures):
         began = asyncio.Event()
         clients = [asyncio.create_task(_until_refused(port, pictures, outcomes, began)) for _ in range(16)]
         await asyncio.wait_for(began.wait(), 20)
-        child.send_signal(signal.SIGTERM)
+        for sig in signals:
+            child.send_signal(sig)
+            await asyncio.sleep(0.05)
         await asyncio.wait_for(asyncio.gather(*clients), 20)
 
     asyncio.run(main())
     assert set(outcomes) == {"200"} and len(outcomes) > 200
     assert child.wait(10) == 0
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_nohup_keeps_it_alive(model, limits, ignored):
+    app = create_app(model, limits)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with Server(app, limits, lambda: None).capture_signals():
+            assert (signal.getsignal(signal.SIGHUP) == signal.SIG_IGN) == ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        app.close()
 
 
 def test_ctrl_c_is_told_by_the_exit_code(process):

@@ -1,5 +1,5 @@
 // What the model answered, by task: one class, classes in order, several labels, or numbers; and its score in the test.
-import { element, number, percent, said, unfold, word } from "/base.js";
+import { element, number, percent, said, unfold, word } from "./base.js";
 
 const SHOWN = 5;
 const FEW = 12;

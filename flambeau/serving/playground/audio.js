@@ -1,5 +1,5 @@
 // Sounds: files, or recorded as a WAV of 16 bits, which every server reads.
-import { curve, dropPlace, element, figure, filePick, picture, press, said, withDevice, word } from "/base.js";
+import { curve, dropPlace, element, figure, filePick, picture, press, said, withDevice, word } from "./base.js";
 
 const WAVES = "M3 12h1.5M7.5 8v8M11 4v16M14.5 9v6M18 6.5v11M21 12h.01";
 const LONGEST = 120;
@@ -26,7 +26,7 @@ async function record(give) {
   try {
     context = new AudioContext();
     dialog.addEventListener("close", () => context.close());
-    await context.audioWorklet.addModule("/recorder.js");
+    await context.audioWorklet.addModule("recorder.js");
     const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
     let length = 0;
     recorder.port.onmessage = ({ data }) => {

@@ -1,9 +1,12 @@
 // A request as it is sent, and as somebody would write it: what is shown has to work when it is copied.
-import { element, press, said, word } from "/base.js";
+import { element, press, said, word } from "./base.js";
 
 const OCTETS = "application/octet-stream";
 const JSONS = "application/json";
 const isFile = (value) => value instanceof Blob;
+
+// Where the server has a path: beside the page, whatever a proxy has put before both.
+export const addressOf = (path) => new URL(`.${path}`, location).href;
 
 // The fields of an example -> {media, and file, text or inputs}: alone as a raw value, together as JSON.
 export function requestOf(inputs, fields) {
@@ -55,7 +58,7 @@ function script(url, { media, file, text, inputs }) {
 }
 
 export function code(request, answer) {
-  const url = `${location.origin}/predict`;
+  const url = addressOf("/predict");
   const texts = { curl: () => curl(url, request), Python: () => python(url, request), JavaScript: () => script(url, request), JSON: () => JSON.stringify(answer, null, 2) };
   const shown = element("pre", { role: "tabpanel", tabindex: "0" });
   const tabs = Object.keys(texts).map((name) => element("button", { type: "button", class: "quiet", role: "tab", onclick: () => choose(name) }, name));

@@ -1,11 +1,11 @@
 // The API reference: /openapi.json as a page.
-import { element } from "/base.js";
-import { curl, requestOf } from "/code.js";
+import { element } from "./base.js";
+import { addressOf, curl, requestOf } from "./code.js";
 
 const find = (id) => document.getElementById(id);
 const [request, answer] = [...find("terms").content.children].map((term) => term.textContent);
 const get = async (path) => (await fetch(path)).json();
-const [api, { fields }] = await Promise.all([get("/openapi.json"), get("/model")]);
+const [api, { fields }] = await Promise.all([get("openapi.json"), get("model")]);
 const resolved = (node) => (node?.$ref ? node.$ref.slice(2).split("/").reduce((place, name) => place[name], api) : node);
 
 // A schema as a value of that form would look: {"label": "cat" | "dog", "confidence": number}
@@ -42,7 +42,7 @@ function sample({ kind, typical, width, channels, length }) {
 // A request to /predict as a command; of the others the form of their body.
 function command(path, media, schema) {
   if (path !== "/predict") return sketch(schema);
-  const url = location.origin + path;
+  const url = addressOf(path);
   const inputs = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, sample(field)]));
   const [name] = FILES[Object.values(fields)[0].kind] ?? [];
   if (media === "application/json") return curl(url, { media, inputs });

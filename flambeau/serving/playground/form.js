@@ -1,7 +1,7 @@
 // Examples of several fields: one control for each, by its kind. What is left empty is missing.
-import { control, element, figure, panel, press, said } from "/base.js";
-import { rowsOf } from "/series.js";
-import { widgets } from "/widgets.js";
+import { control, element, figure, panel, press, said } from "./base.js";
+import { rowsOf } from "./series.js";
+import { widgets } from "./widgets.js";
 
 function choice(id, options) {
   return element("select", { id }, element("option", { value: "" }, "–"), ...options);

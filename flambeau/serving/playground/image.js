@@ -1,5 +1,5 @@
 // Pictures: dropped, pasted, chosen or taken by the camera.
-import { dropPlace, filePick, element, picture, press, withDevice } from "/base.js";
+import { dropPlace, filePick, element, picture, press, withDevice } from "./base.js";
 
 const PICTURE = "M4 16.5 8.5 12l4 4 2.5-2.5 5 5M14.5 8.5h.01M6 20h12a2 2 0 0 0 2-2V6a2 2 0 0 0-2-2H6a2 2 0 0 0-2 2v12a2 2 0 0 0 2 2Z";
 

@@ -1,5 +1,5 @@
 // Values of a modality that comes with the model: files of any kind, or any JSON.
-import { control, dropPlace, element, figure, filePick, panel, picture, said } from "/base.js";
+import { control, dropPlace, element, figure, filePick, panel, picture, said } from "./base.js";
 
 const SHEET = "M7 3h7l4 4v14H7zM14 3v4h4";
 

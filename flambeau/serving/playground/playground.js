@@ -1,9 +1,9 @@
 // The playground: gives values to POST /predict and shows what comes back.
-import { answer as answered, headOf, scoreOf, spoken } from "/answers.js";
-import { chips, element, figure, page, said, speak, word } from "/base.js";
-import { bodyOf, code, requestOf } from "/code.js";
-import { mountForm, named, originals } from "/form.js";
-import { widgets } from "/widgets.js";
+import { answer as answered, headOf, scoreOf, spoken } from "./answers.js";
+import { chips, element, figure, page, said, speak, word } from "./base.js";
+import { bodyOf, code, requestOf } from "./code.js";
+import { mountForm, named, originals } from "./form.js";
+import { widgets } from "./widgets.js";
 
 const PARTS = ["decode", "queue", "model"];
 const AT_ONCE = 4;
@@ -76,7 +76,7 @@ async function ask(request) {
   const body = await bodyOf(request);
   const begin = performance.now();
   try {
-    const response = await fetch("/predict?preview=1", { method: "POST", headers: { "Content-Type": request.media }, body });
+    const response = await fetch("predict?preview=1", { method: "POST", headers: { "Content-Type": request.media }, body });
     const answer = await response.json();
     const parts = [...(response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, value]) => [name, Number(value)]);
     return { answer, ok: response.ok, spent: { ...Object.fromEntries(parts), total: performance.now() - begin } };
@@ -133,7 +133,7 @@ function split(spent) {
 find("clear").addEventListener("click", () => { find("results").replaceChildren(); arrange(); });
 find("language").addEventListener("click", () => { page.language = page.language === "en" ? "zh" : "en"; remembered(page.language); speakAgain(); });
 const get = async (path) => (await fetch(path)).json();
-[page.words, model] = await Promise.all([get("/words.json"), get("/model")]);
+[page.words, model] = await Promise.all([get("words.json"), get("model")]);
 page.language = page.words[remembered()] ? remembered() : page.language;
 showModel();
 speakAgain();

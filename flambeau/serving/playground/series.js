@@ -1,5 +1,5 @@
 // Time series: a row for each time and a column for each channel, typed, pasted or out of a CSV file.
-import { catchFiles, control, curve, element, extent, figure, panel, picture, said, word } from "/base.js";
+import { catchFiles, control, curve, element, extent, figure, panel, picture, said, word } from "./base.js";
 
 const SHOWN = 6;
 const MISSING = new Set(["", "nan", "na", "n/a", "null", "none", "?", "-"]);

@@ -1,5 +1,5 @@
 // Texts: typed or pasted; shown beside the words that the model was given.
-import { chips, clamped, control, element, figure, panel, said } from "/base.js";
+import { chips, clamped, control, element, figure, panel, said } from "./base.js";
 
 
 const box = (attributes) => element("textarea", { required: true, rows: 4, "data-hint": "text-hint", ...attributes });

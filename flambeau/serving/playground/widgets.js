@@ -4,10 +4,10 @@
 //   original(value)            the value as the person knows it
 //   seen(text)                 what the preprocessing made of it: a data: URL, or words
 //   note                       the word that explains it
-import { audio } from "/audio.js";
-import { image } from "/image.js";
-import { file, json } from "/others.js";
-import { sequence } from "/series.js";
-import { text } from "/text.js";
+import { audio } from "./audio.js";
+import { image } from "./image.js";
+import { file, json } from "./others.js";
+import { sequence } from "./series.js";
+import { text } from "./text.js";
 
 export const widgets = { image, audio, text, sequence, file, json };
