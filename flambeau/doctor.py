@@ -17,11 +17,14 @@ from flambeau.machine import available_threads, processor
 from flambeau.messages import left, text
 from flambeau.version import __version__
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "simplejpeg", "starlette", "uvicorn")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "pydantic", "safetensors", "simplejpeg", "uvicorn")
 EXTRAS = {
     "train": ("torch", "onnx", "onnxscript"),
     "zoo": ("torchvision", "timm"),
     "demo": ("scikit-learn",),
+    "audio": ("soundfile",),
+    "table": ("polars",),
+    "text": ("rjieba", "stopwordsiso", "tokenizers"),
     "fast": ("cykooz-resizer",),
     "encoders": ("transformers",),
     "openvino": ("openvino",),
@@ -43,7 +46,7 @@ def examine() -> dict[str, Any]:
         "processor": processor(),
         "threads": available_threads(),
         "memory_gb": _memory(),
-        "disk_free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
+        "disk_free_gb": round(shutil.disk_usage(_here()).free / 1e9, 1),
         "packages": {name: _version(name) for name in PACKAGES},
         "extras": extras,
         "device": _device() if can_train else None,
@@ -63,6 +66,14 @@ def to_text(findings: dict[str, Any]) -> str:
         (text("doctor-trial"), _trial_text(findings["trial"])),
     ]
     return "\n".join(f"{left(name, 12)} {value}" for name, value in rows)
+
+
+def _here() -> Path:
+    """The current folder; that of temporary files where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(tempfile.gettempdir())
 
 
 def _listed(packages: dict[str, str | None]) -> str:

@@ -9,6 +9,7 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Numbers of malloc.h: bytes at the end of the heap from which it shrinks, and of a block from which it gets pages of its own."""
@@ -44,6 +45,17 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGEST)
     mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+
+
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, with what it tells its makers switched off: its packages for Linux send the path of this program, the processor and more
+    to mobile.events.data.microsoft.com, and keep a number for this machine in the home folder.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported first
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def processor() -> str:

@@ -76,13 +76,13 @@ def fit(
             for event in (*learner.network.notices, learning.planned(plan, learner, learner.seconds, trials)):
                 journal.show(event)
             history = learning.learn(learner, folder.path, journal.resumed, journal.show)
-            journal.show(learning.trained(history, plan.recipe.training))
+            journal.show(learning.trained(learner, history))
             network = learning.learn_again(plan.recipe, prepared, history, journal) if journal.refit else learner.network
         with journal.timed("export"):
             shipped = finishing.ship(network, prepared, plan.recipe, folder, journal.show)
         with journal.timed("test"):
             tested = finishing.test(shipped.predictor, *prepared.test, plan.recipe.test, journal.show, shipped.answers)
-            journal.show(tested.event)
+            finishing.tell(tested, journal.show)
         reporting.report(journal, plan, prepared, learner, history, shipped, tested)
         finishing.pack(folder, shipped, tested, prepared, plan.recipe, network)
         return journal.close(tested, plan.recipe.inputs)
@@ -105,6 +105,7 @@ def check(data: object = None, *, recipe: AnyRecipe = None, allow_code: bool = F
     Raises:
         FlambeauError: the first mistake; of a recipe, all of them in its `problems`.
     """
+    need("train", "check")
     return plan(data, recipe=recipe, allow_code=allow_code, timed=False, show=show, **words)
 
 

@@ -53,10 +53,16 @@ SPINS = "1000"
 """Turns before a thread sleeps: a few microseconds bridge the gap to the next operation, a tenth of the time of a training of small steps."""
 
 
-@click.group(cls=Commands, help=text("help-flambeau"), context_settings={"help_option_names": ["-h", "--help"]})
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=Commands, help=text("help-flambeau"), context_settings=HELP, no_args_is_help=False, invoke_without_command=True)
 @click.version_option(__version__, prog_name="flambeau")
-def flambeau() -> None:
-    """Everything else is a command."""
+@click.pass_context
+def flambeau(context: click.Context) -> None:
+    """Everything else is a command; alone it prints its help."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -88,7 +94,9 @@ def run(arguments: list[str]) -> int:
     except click.UsageError as error:
         print_error(UsageError("usage", where=error.ctx.command_path if error.ctx else None, reason=error.format_message()), as_json)
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for the end of a dialogue, which there is none of
+            return _unforeseen(error.__cause__, as_json)
         print_error(Interrupted("stopped"), as_json)
         return 130
     except Exception as error:  # noqa: BLE001

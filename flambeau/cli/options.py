@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from flambeau.errors import UsageError
 from flambeau.messages import text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,7 +37,14 @@ def device(command: Command) -> Command:
 
 def model(command: Command) -> Command:
     """The model that a command works with."""
-    return click.argument("model", type=click.Path(path_type=Path), metavar="RUN|ARTIFACT")(command)
+    return click.argument("model", type=click.Path(readable=False, path_type=Path), metavar="RUN|ARTIFACT")(command)
+
+
+def _only(ctx: click.Context, option: click.Parameter, columns: tuple[str, ...]) -> str | None:
+    """The one target; of two, click would take the last in silence, and the first would become an input."""
+    if len(columns) > 1:
+        raise UsageError("target-several", where="--target", names=", ".join(columns))
+    return columns[0] if columns else None
 
 
 def described(command: Command) -> Command:
@@ -44,7 +52,7 @@ def described(command: Command) -> Command:
     for decorate in reversed(
         (
             click.argument("data", required=False, type=click.Path(path_type=Path)),
-            option("--target", metavar="COLUMN"),
+            option("--target", multiple=True, callback=_only, metavar="COLUMN"),
             option("--group", metavar="COLUMN"),
             option("--input", "inputs", multiple=True, metavar="NAME:KIND"),
             option("--id", metavar="COLUMN"),

@@ -59,14 +59,23 @@ def _outlet(stream: TextIO | None) -> tuple[TextIO, Outlet | None]:
         return stream, None
     raw = Outlet(stream.fileno(), "w", closefd=False)
     by_line = stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=by_line), raw
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding=_spoken(stream.encoding), errors="backslashreplace", line_buffering=by_line), raw
 
 
 def use_utf8() -> None:
     """Chinese and box characters must not fail on a terminal that says it is ASCII; a file name's bad bytes neither."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding=_spoken(stream.encoding), errors="backslashreplace")
+
+
+def _spoken(encoding: str) -> str:
+    """What a stream is written in: UTF-8, but where a locale or PYTHONIOENCODING says one that holds Chinese, Japanese or Korean, that."""
+    try:
+        "\u4e00".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "utf-8"
+    return encoding
 
 
 def json_wanted(arguments: Sequence[str]) -> bool:
@@ -76,7 +85,8 @@ def json_wanted(arguments: Sequence[str]) -> bool:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """The one object on standard output."""
-    content = json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    is_utf8 = getattr(sys.stdout, "encoding", "utf-8").lower().replace("-", "") == "utf8"  # JSON is UTF-8, or so written that it is both
+    content = json.dumps(value, ensure_ascii=not is_utf8, default=_plain, allow_nan=False)
     click.echo(content.encode("utf-8", "backslashreplace").decode())  # a file name's bytes that are no text stay an escape of JSON
 
 

@@ -17,10 +17,15 @@ from flambeau.types import Prediction, Valued
 if TYPE_CHECKING:
     from flambeau.model import Model
 
+DIGITS = 6
+"""Of a number; those before the point are all shown."""
+EXACT = (1, 1e15)
+"""Sizes that are written without a power of ten."""
+
 
 @click.command("predict", help=text("help-predict"))
 @model
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="INPUT...")
 @device
 @allow_code
 @as_json
@@ -70,5 +75,13 @@ def _line(result: Prediction) -> str:
 
 def _numbers(value: float | dict[str, float] | None) -> str:
     if isinstance(value, dict):
-        return "   ".join(f"{printable(name)} {number:.6g}" for name, number in value.items())
-    return f"{value:.6g}"
+        return "   ".join(f"{printable(name)} {_number(number)}" for name, number in value.items())
+    return _number(value or 0.0)
+
+
+def _number(value: float) -> str:
+    """Six digits, and all those before the point: 5432604, 12.5."""
+    if not EXACT[0] <= abs(value) < EXACT[1]:
+        return f"{value:.6g}"
+    shown = f"{value:.{max(0, DIGITS - len(str(int(abs(value)))))}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown

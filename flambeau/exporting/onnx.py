@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +17,7 @@ import numpy.typing as npt
 
 from flambeau.errors import CheckFailed, DataError
 from flambeau.exporting.exporter import Exporter
-from flambeau.machine import available_threads
+from flambeau.machine import available_threads, import_onnxruntime
 from flambeau.types import MASK, Array, Runner
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class Onnx(Exporter):
         tensors = tuple(torch.from_numpy(np.ascontiguousarray(sample[name])) for name in names)
         network.eval()
         try:
-            with _quiet():
+            with _quiet(), _stopped_afterwards():
                 program = torch.onnx.export(
                     network,
                     tensors,
@@ -73,7 +76,7 @@ class OnnxRunner:
     """
 
     def __init__(self, path: Path, threads: int | None = None, device: str = "cpu") -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
         options = onnxruntime.SessionOptions()
@@ -99,9 +102,7 @@ class OnnxRunner:
 
 def can_use_gpu() -> bool:
     """Whether the ONNX Runtime that is installed was built for NVIDIA's GPUs."""
-    import onnxruntime
-
-    return _CUDA in onnxruntime.get_available_providers()
+    return _CUDA in import_onnxruntime().get_available_providers()
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
@@ -141,6 +142,39 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def _stopped_afterwards() -> Iterator[None]:
+    """The first SIGINT or SIGTERM takes effect at the end: what it raises inside, torch takes for a network that it cannot write."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    caught: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        if len(caught) > 1:
+            _handled(before[signal.Signals(number)], number)
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if caught:
+            _handled(before[signal.Signals(caught[0])], caught[0])
+
+
+def _handled(handler: Any, number: int) -> None:
+    """A signal, as it would have been handled."""
+    if callable(handler):
+        handler(number, None)
+    elif handler != signal.SIG_IGN:
+        signal.raise_signal(number)
 
 
 def _first_cause(error: BaseException) -> str:

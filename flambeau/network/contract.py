@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from flambeau.code import reason_of
 from flambeau.errors import CheckFailed
+from flambeau.machine import import_onnxruntime
 from flambeau.network.body import drawing
 from flambeau.network.catalogue import layer_doc
 from flambeau.network.cost import evaluating, example, measure
@@ -131,8 +132,7 @@ def check_module_export(name: str, module: nn.Module, shape: Shape) -> None:
     Raises:
         CheckFailed: it does not, or no graph can hold it.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     batches: list[tuple[Tensor, ...]]
     if varies(shape):
         module = _Masked(module).eval()

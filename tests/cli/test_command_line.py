@@ -58,12 +58,6 @@ def test_version(run: Run) -> None:
     assert run("--version") == (0, f"flambeau, version {__version__}\n", "")
 
 
-def test_no_command_shows_the_help(run: Run) -> None:
-    code, out, err = run()
-    assert code == 2
-    assert "Commands" in out + err
-
-
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -143,6 +137,50 @@ def test_an_interrupt_says_so(run: Run, monkeypatch: pytest.MonkeyPatch, kind: t
     assert run("check", "x")[0] == 130
     code, out, _ = run("check", "x", "--json")
     assert (code, json.loads(out)["error"]["code"]) == (130, "stopped")
+
+
+def test_the_end_of_a_file_is_no_stop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**words: object) -> None:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr("flambeau.pipeline.check", fail)
+    code, _, err = run("check", "x")
+    assert code == 70
+    assert "marshal data too short" in err
+
+
+def test_alone_it_prints_its_help(run: Run) -> None:
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert out == run("--help")[1]
+
+
+def test_of_two_targets_none_is_taken(run: Run) -> None:
+    code, out, _ = run("check", "x", "--target", "a", "--target", "b", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (2, "target-several")
+
+
+def test_a_file_that_may_not_be_read_is_no_mistake_of_the_command(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    (tmp_path / "x").write_bytes(b"")
+    assert json.loads(run("predict", tmp_path, tmp_path / "x", "--json")[1])["error"]["code"] != "usage"
+
+
+def test_the_doctor_needs_no_folder(tmp_path: Path) -> None:
+    code = "import os, sys, flambeau.doctor; os.rmdir(os.getcwd()); print(flambeau.doctor._here())"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run([sys.executable, "-c", code], cwd=gone, capture_output=True, text=True)
+    assert Path(done.stdout.strip()).is_dir(), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "ascii"])
+def test_what_is_written_is_in_the_encoding_of_the_stream(encoding: str) -> None:
+    said = {"PYTHONIOENCODING": encoding, "FLAMBEAU_LANG": "zh", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-m", "flambeau", "check", "没有"], capture_output=True, env={**os.environ, **said})
+    assert "错误[data-not-found]" in done.stderr.decode("utf-8" if encoding == "ascii" else encoding)
+    done = subprocess.run([sys.executable, "-m", "flambeau", "check", "没有", "--json"], capture_output=True, env={**os.environ, **said})
+    assert json.loads(done.stdout.decode("utf-8"))["error"]["code"] == "data-not-found"
 
 
 def test_the_process_ends_with_the_code(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
