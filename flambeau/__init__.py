@@ -1,4 +1,4 @@
-"""Flambeau: from raw data to a tested, explained, deployed PyTorch model.
+"""Flambeau: from raw data to a tested, deployed PyTorch model.
 
     import flambeau as fb
 

@@ -61,6 +61,8 @@ class Surveyed:
     task: str = "classification"
     num_examples: int | None = None
     """None: the sum of `counts`."""
+    given: bool = False
+    """Whether the split is given, by the data or by the order of time: then copies of one thing may lie in two splits."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class SplitMade:
     valid: int
     test: int
     how: str
-    """Key of the catalogue: "split-given", "split-column", "split-group", "split-stratified"."""
+    """Key of the catalogue: "split-ordered", "split-given", "split-group", "split-stratified"."""
     seed: int
 
 
@@ -101,6 +103,8 @@ class Planned:
     """How inputs are prepared, where that is not the usual way."""
     weights: Sequence[str] = ()
     """Where weights come from, a line for each file."""
+    keep_best: bool = True
+    """Whether the weights of the best epoch are kept, not those of the last."""
     mean: str | None = None
     """Which mean of the weights is the result, as a recipe says it; None: the weights themselves."""
 
@@ -109,7 +113,8 @@ class Planned:
 class Trained:
     """The end of training."""
 
-    best: int
+    kept: int
+    """Number of the epoch whose weights are kept."""
     stopped: str | None
     """Why before the last epoch, as a sentence; None at the last."""
     advice: str

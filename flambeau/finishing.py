@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flambeau import artifact, events
+from flambeau import artifact, events, messages
 from flambeau.card import model_card
 from flambeau.errors import CheckFailed, Notice
+from flambeau.evaluation import numerals
 from flambeau.evaluation.answering import answer_all, answer_by_each
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.kinds import EVALUATIONS, evaluation_of
@@ -71,6 +72,21 @@ class Tested:
         return EVALUATIONS[self.task].weakest(self.scores)
 
     @property
+    def verdict(self) -> str:
+        """Whether the test shows more than an answer that looks at nothing would: "better", "undecided" or "worse"."""
+        return EVALUATIONS[self.task].beside(self.scores, self.baseline)
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What has to be known beside the scores."""
+        kind = EVALUATIONS[self.task]
+        if self.verdict == "better":
+            return []
+        told = {"label": self.baseline["label"], "metric": kind.main, "baseline": numerals.score(kind.main, self.baseline[kind.main])}
+        facts = {**told, "ends": numerals.ends(kind.main, self.scores[kind.main]), "remedy": messages.text(kind.remedy)}
+        return [Notice("worse-than-baseline" if self.verdict == "worse" else "not-shown-better", facts)]
+
+    @property
     def event(self) -> events.Tested:
         """The same for people."""
         return events.Tested(self.headlines, self.baseline, self.weakest, self.task)
@@ -120,6 +136,12 @@ def test(
     kind = evaluation_of(target)
     scores = kind.evaluate(answers, truths, target.inner, config)
     return Tested(target.judged_as, answers, truths, scores, kind.baseline(truths, target.inner, config.confidence))
+
+
+def tell(tested: Tested, show: Show) -> None:
+    """Shows the scores, and what has to be known beside them."""
+    for event in (tested.event, *tested.notices):
+        show(event)
 
 
 def counting(show: Show) -> Callable[[int, int], None]:

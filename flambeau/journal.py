@@ -158,7 +158,7 @@ class Journal:
         folder = self.opened_folder
         self.seconds["total"] = sum(self.seconds.values())
         seconds = {stage: round(value, 3) for stage, value in self.seconds.items()}
-        folder.write(status="finished", test=tested.headlines, baseline=tested.baseline, seconds=seconds)
+        folder.write(status="finished", test=tested.headlines, baseline=tested.baseline, verdict=tested.verdict, seconds=seconds)
         ending = next(iter(inputs.values())).file_ending if len(inputs) == 1 else Input.file_ending
         size = sum(file.stat().st_size for file in folder.artifact.rglob("*") if file.is_file())
         self.show(Saved(folder.artifact, size, folder.report, folder.path, ending))
@@ -168,13 +168,14 @@ class Journal:
 def survey(plan: Plan, data: Prepared, listing: Path | None) -> tuple[Surveyed, SplitMade]:
     """What the data holds and how it was split, for people."""
     settings = plan.recipe.data.split
-    how = "split-given" if data.source.given is not None else "split-group" if settings.group else "split-stratified"
+    given = data.source.given is not None
+    how = "split-ordered" if settings.order else "split-given" if given else "split-group" if settings.group else "split-stratified"
     used = data.split.used()
     kinds = {name: chosen.type for name, chosen in data.preprocessors.items()}
     where = str(plan.source.place or plan.source.name)
     counts = {group: sum(split[group] for split in data.counts_by_split.values()) for group in data.counts_by_split[TRAIN]}
     bad, duplicates = len(data.cleaned.problems), data.cleaned.num_duplicates
-    found = Surveyed(where, kinds, str(plan.source.target), counts, bad, duplicates, listing, data.target.judged_as, len(used))
+    found = Surveyed(where, kinds, str(plan.source.target), counts, bad, duplicates, listing, data.target.judged_as, len(used), given)
     return found, SplitMade(len(data.split.train), len(data.split.valid), len(data.split.test), how, settings.seed)
 
 

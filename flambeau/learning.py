@@ -32,7 +32,7 @@ from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
 from flambeau.storage import cache_home
 from flambeau.tasks.task import Target
-from flambeau.training.advice import gap
+from flambeau.training.advice import Uninformed, gap, kept
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, describe
 from flambeau.training.estimate import estimate_seconds
@@ -47,6 +47,10 @@ from flambeau.version import __version__
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+UNINFORMED = 10_000
+"""Validation examples, about, that tell the loss of an answer that looks at nothing."""
 
 
 @dataclass(frozen=True)
@@ -185,16 +189,16 @@ def _scores(target: Target, answers: npt.NDArray[np.float32], truths: Array) -> 
 
 
 def learn_again(recipe: Recipe, data: Prepared, history: Sequence[Epoch], journal: Journal) -> Network:
-    """Trains once more from the first weights, on train + validation, for as many epochs as were best. The validation scores of
-    this training mean nothing any more and are not shown.
+    """Trains once more from the first weights, on train + validation, up to the epoch whose weights were kept. The validation scores
+    of this training mean nothing any more and are not shown.
     """
-    best = _best(history).number
-    settings = {"epochs": best, "stop_early": None, "keep_best": False}
+    epochs = kept(history, recipe.training.keep_best).number
+    settings = {"epochs": epochs, "stop_early": None, "keep_best": False}
     recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=settings)})
     again = begin(recipe, data.with_validation_in_train(), journal.request.allow_code)
     folder = journal.opened_folder.path / "refit"
     folder.mkdir(exist_ok=True)
-    journal.show(Remark("refitting", {"epochs": best, "n": again.train.num_examples}))
+    journal.show(Remark("refitting", {"epochs": epochs, "n": again.train.num_examples}))
     learn(again, folder, journal.resumed, lambda event: None if isinstance(event, Epoch) else journal.show(event))
     return again.network
 
@@ -260,6 +264,7 @@ def planned(plan: Plan, learning: Learning, seconds: float | None, trials: Seque
         batch_size=str(config.batch_size),
         epochs=config.epochs,
         stop_early=config.stop_early,
+        keep_best=config.keep_best,
         augment=[step for chosen in plan.recipe.inputs.values() for step in chosen.variations()],
         execution=execution,
         seconds=seconds,
@@ -275,13 +280,25 @@ def _trial_line(trial: Trial) -> str:
     return messages.text("plan-trial", **{**asdict(trial), "compiled": compiled, "part": part, "mark": "<-" if trial.chosen else ""})
 
 
-def trained(history: Sequence[Epoch], config: TrainingConfig) -> Trained:
-    """How the training went, and what the distance between train and validation means."""
-    best = _best(history).number
+def trained(learning: Learning, history: Sequence[Epoch]) -> Trained:
+    """How the training went, and what the weights that are kept are worth."""
+    config = learning.config
     stopped = messages.text("train-stopped", n=config.stop_early) if history[-1].number < config.epochs else None
-    advice = gap(history)
-    return Trained(best, stopped, messages.text("word-semicolon").join(filter(None, (advice.what, advice.fix))))
+    advice = gap(history, config.keep_best, _uninformed(learning))
+    words = messages.text("word-semicolon").join(filter(None, (advice.what, advice.fix)))
+    return Trained(kept(history, config.keep_best).number, stopped, words)
 
 
-def _best(history: Sequence[Epoch]) -> Epoch:
-    return max(history, key=lambda epoch: (epoch.best, epoch.number))
+def _uninformed(learning: Learning) -> Uninformed:
+    """What an answer that looks at nothing is worth on the validation split."""
+    import torch
+
+    data, target = learning.data, learning.data.target
+    encoded = data.targets[data.split.valid]
+    baseline = evaluation_of(target).baseline(target.restored(encoded), target.inner, 0.95)
+    some = encoded[:: 1 + len(encoded) // UNINFORMED]
+    scores = {name: figure["value"] for name, figure in baseline.items() if isinstance(figure, dict) and figure["value"] is not None}
+    with torch.no_grad():
+        device = choose_device(learning.config.device)
+        loss = learning.loss(torch.zeros(len(some), target.out_features, device=device), torch.as_tensor(some).to(device)).mean()
+    return Uninformed(printable(baseline["label"]), scores, float(loss))

@@ -10,7 +10,6 @@ from pathlib import Path
 from flambeau import messages
 from flambeau.data.split import overlap
 from flambeau.evaluation import numerals
-from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import (
     Check,
     ClassCount,
@@ -33,6 +32,7 @@ from flambeau.learning import Learning
 from flambeau.network.table import total
 from flambeau.planning import Plan
 from flambeau.preparation import Prepared
+from flambeau.training.advice import kept
 from flambeau.types import Epoch
 
 PICTURES = 4
@@ -46,6 +46,7 @@ def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, hist
     folder = journal.opened_folder
     kind = EVALUATIONS[tested.task]
     mistakes = kind.mistakes(tested.answers, tested.truths, data.target.inner, plan.recipe.test.worst)
+    chosen = kept(history, learner.config.keep_best)
     crossing = overlap(data.split, data.cleaned.clusters)
     facts = ReportFacts(
         run=folder.path.name,
@@ -57,7 +58,7 @@ def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, hist
         checks=_checks(shipped, crossing, tested),
         data=_data(plan, data, crossing, journal.notices),
         model=_model(plan, data, learner, shipped),
-        epochs=[EpochFacts(**asdict(epoch)) for epoch in history],
+        epochs=[EpochFacts(**asdict(epoch), kept=epoch is chosen) for epoch in history],
         mistakes=[_placed(data, place, mistake) for place, mistake in mistakes],
         num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target.inner),
         exports=_exports(shipped),
@@ -75,9 +76,8 @@ def _checks(shipped: Shipped, crossing: int, tested: Tested) -> list[Check]:
         checks.append(Check(messages.text("check-export", target=found.target), found.passed, detail))
     name = EVALUATIONS[tested.task].main
     score, base = tested.scores[name], tested.baseline[name]
-    better = score["high"] < base["value"] if name in LOWER_IS_BETTER else score["low"] > base["value"]
     found_ = {"score": name, "ends": numerals.ends(name, score), "label": tested.baseline["label"], "baseline": numerals.score(name, base)}
-    checks.append(Check(messages.text("check-baseline"), better, messages.text("check-baseline-found", **found_)))
+    checks.append(Check(messages.text("check-baseline"), tested.verdict == "better", messages.text("check-baseline-found", **found_)))
     return checks
 
 

@@ -30,6 +30,8 @@ class Run:
     verification: Mapping[str, Any] | None = None
     """How the shipped runner compares with the trained network on the raw test files; None where PyTorch itself ships."""
     allow_code: bool = False
+    verdict: str | None = None
+    """Whether the interval of the main score is "better" than the baseline, "worse", or "undecided"; None where that was not recorded."""
 
     @cached_property
     def model(self) -> Model:
@@ -47,6 +49,7 @@ class Run:
             "artifact": str(self.artifact),
             "test": dict(self.test),
             "baseline": dict(self.baseline),
+            "verdict": self.verdict,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
         }
 
@@ -56,4 +59,4 @@ def read_run(folder: RunFolder, allow_code: bool = False) -> Run:
     record = folder.read()
     proof = folder.artifact / "verification.json"
     verification = read_json(proof, missing={}).get("onnx")
-    return Run(folder.path, folder.artifact, record["test"], record["baseline"], record["seconds"], verification, allow_code)
+    return Run(folder.path, folder.artifact, record["test"], record["baseline"], record["seconds"], verification, allow_code, record.get("verdict"))

@@ -19,7 +19,7 @@ from flambeau.errors import DataError, UsageError
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.scores import require
 from flambeau.events import Show
-from flambeau.finishing import test
+from flambeau.finishing import tell, test
 from flambeau.model import load
 from flambeau.recipe import Recipe, parse, parse_part
 from flambeau.run import Run
@@ -50,10 +50,11 @@ def test_model(
     target = loaded.predictor.target
     truths = np.stack([target.truth(raw) for raw in raws])
     tested = test(loaded.predictor, examples, truths, recipe.test, show)
-    show(tested.event)
+    tell(tested, show)
     require(tested.scores, {**recipe.test.min, **recipe.test.max, **_bounds("min", minimum), **_bounds("max", maximum)})
     seconds = time.perf_counter() - started
-    return Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, {"test": seconds, "total": seconds}, allow_code=allow_code)
+    times = {"test": seconds, "total": seconds}
+    return Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, times, None, allow_code, tested.verdict)
 
 
 test_model.__test__ = False  # type: ignore[attr-defined]  # pytest takes every imported test_... for a test

@@ -38,6 +38,7 @@ class Transcript:
         self._live = live
         self._drawn = False
         self._in_table = False
+        self._keeps_best = True
 
     def __call__(self, event: object) -> None:
         """Writes one event."""
@@ -93,7 +94,7 @@ class Transcript:
         )
         self._line("", _counts(event.counts))
         found = [text("data-bad", n=event.num_bad)] if event.num_bad else []
-        found += [text("data-duplicates", n=event.num_duplicates)] if event.num_duplicates else []
+        found += [text("data-duplicates-given" if event.given else "data-duplicates", n=event.num_duplicates)] if event.num_duplicates else []
         if found:
             self._line("", " · ".join(found) + (f"       {text('word-details')}: {_short(event.listing)}" if event.listing else ""))
 
@@ -108,9 +109,10 @@ class Transcript:
         )
         for line in (*event.prepared, *event.weights):
             self._line("", printable(line))
+        self._keeps_best = event.keep_best
         stop = text("plan-stop", n=event.stop_early) if event.stop_early else ""
         means = [event.mean] if event.mean else []
-        ends = text("plan-epochs", n=event.epochs) + stop
+        ends = text("plan-epochs", n=event.epochs) + stop + ("" if event.keep_best else text("plan-last"))
         self._line("", " · ".join([event.optimizer, event.schedule, *means, text("plan-batch", n=event.batch_size), ends]))
         if event.augment:
             self._line("", text("plan-augment", steps=" · ".join(event.augment)))
@@ -133,10 +135,10 @@ class Transcript:
             before = right(text("column-epoch"), 6) + right(text("column-train-loss"), 13) + right(text("column-val-loss"), 11)
             self._say(before + "".join(right(head, scores[name]) for name, head in heads.items()) + right(text("column-time"), 9))
             self._in_table = True
-        losses = right(f"{event.number}", 6) + right(f"{event.train_loss:.3f}", 13) + right(f"{event.valid_loss:.3f}", 11)
-        told = "".join(right(_cell(name, event.valid[name]), width) for name, width in scores.items())
+        losses = right(f"{event.number}", 6) + right(_number(event.train_loss, 13), 13) + right(_number(event.valid_loss, 11), 11)
+        told = "".join(right(_cell(name, event.valid[name], width), width) for name, width in scores.items())
         row = losses + told + right(_duration(event.seconds), 9)
-        self._say(row + (f"  <- {text('word-best')}" if event.best else ""))
+        self._say(row + (f"  <- {text('word-best')}" if event.best and self._keeps_best else ""))
 
     @_show.register
     def _(self, event: Trained) -> None:
@@ -214,9 +216,15 @@ def _counts(counts: Mapping[str, int]) -> str:
     return " · ".join(shown[:12]) + more + ratio
 
 
-def _cell(name: str, value: float) -> str:
+def _cell(name: str, value: float, width: int) -> str:
     """A validation score as the table of epochs shows it."""
-    return numerals.decimal(value) if name in NUMBERS else f"{value:.1%}"
+    return _number(value, width, numerals.decimal(value)) if name in NUMBERS else f"{value:.1%}"
+
+
+def _number(value: float, width: int, usual: str | None = None) -> str:
+    """A number for a column of so many columns, two of them a gap: 0.215, or where that is too long 3.74e+15."""
+    forms = (usual or f"{value:.3f}", f"{value:.2e}", f"{value:.1e}", f"{value:.0e}")
+    return next((form for form in forms if len(form) <= width - 2), forms[-1])
 
 
 def _short(path: Path) -> str:

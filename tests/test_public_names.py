@@ -30,12 +30,12 @@ PARAMETERS = {
     "eject": ["model", "folder", "with_data", "force", "allow_code", "show"],
     "load": ["path", "threads", "allow_code", "device"],
     "predict": ["path", "inputs", "allow_code"],
-    "serve": ["path", "host", "port", "threads", "allow_code", "device", "announce"],
+    "serve": ["path", "host", "port", "threads", "allow_code", "device", "tested", "announce"],
 }
 WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "id", "time", "exclude", "inputs"]
 ATTRIBUTES = {
     "Model": ["artifact", "fields", "labels", "path", "predict", "rows", "test", "try_predict"],
-    "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verification"],
+    "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verdict", "verification"],
 }
 
 WORK = [
@@ -61,7 +61,7 @@ COMMANDS = {
     "predict": ["model", "inputs", "--device", "--allow-code", "--json"],
     "export": ["model", "--to", "--precision", "--allow-code", "--json"],
     "eject": ["model", "folder", "--with-data", "--force", "--allow-code", "--json"],
-    "serve": ["model", "--host", "--port", "--threads", "--device", "--allow-code", "--json"],
+    "serve": ["model", "--host", "--port", "--threads", "--device", "--runtime", "--allow-code", "--json"],
     "demo": ["--folder", "--json"],
     "doctor": ["--json"],
     "layers": ["name", "--json"],

@@ -122,7 +122,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class EpochFacts:
-    """One pass over the training examples; the fields are those of `types.Epoch`."""
+    """One pass over the training examples; the fields are those of `types.Epoch`, and one more."""
 
     number: int
     train_loss: float | None
@@ -133,6 +133,8 @@ class EpochFacts:
     best: bool = False
     gradient_norms: Mapping[str, float | None] = field(default_factory=dict)
     train: Mapping[str, float | None] = field(default_factory=dict)
+    kept: bool = False
+    """Whether the network had its weights when training was over; `Epoch` does not know it."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flambeau.evaluation.config import TestConfig
+from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import Mistake, ReportFacts
 from flambeau.evaluation.markup import Markup
 from flambeau.evaluation.metrics import AnyFloats
@@ -30,6 +31,8 @@ class Evaluation(ABC, Generic[Fitted]):
     """Scores that the report shows beside it."""
     shown: ClassVar[tuple[str, ...]]
     """Scores of the model card."""
+    remedy: ClassVar[str] = "remedy-classes"
+    """Key of what to try where the baseline is not beaten."""
     mistakes_told: ClassVar[str] = "mistakes-told"
     """Key of the sentence above the worst mistakes."""
 
@@ -44,6 +47,16 @@ class Evaluation(ABC, Generic[Fitted]):
     @abstractmethod
     def baseline(self, truths: Array, target: Fitted, level: float) -> Json:
         """How good an answer is that looks at nothing: "label" says which answer, and the main score is among the others."""
+
+    def beside(self, test: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+        """Whether the test shows more than the baseline, told from the interval of the main score: "better", "undecided" or "worse"."""
+        score, base = test[self.main], baseline[self.main]["value"]
+        if score["value"] is None or base is None:
+            return "undecided"
+        above, below = score["low"] > base, score["high"] < base
+        if self.main in LOWER_IS_BETTER:
+            above, below = below, above
+        return "better" if above else "worse" if below else "undecided"
 
     @abstractmethod
     def weakest(self, scores: Mapping[str, Any]) -> Json | None:

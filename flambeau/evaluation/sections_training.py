@@ -76,10 +76,19 @@ def curves(facts: ReportFacts) -> Markup | None:
     if not epochs:
         return None
     charts = [_losses(epochs), _metrics(epochs), _rates(epochs), _gradients(epochs)]
-    best = next((epoch.number for epoch in epochs if epoch.best), None)
     told = say("epochs-told", n=len(epochs), seconds=numerals.duration(sum(epoch.seconds for epoch in epochs)))
-    kept = say("best-told", best=best) if best is not None else None
-    return section("curves", note(told, " ", kept), tag("div", *(chart for chart in charts if chart), class_="grid"))
+    return section("curves", note(told, " ", _told_kept(_kept(epochs))), tag("div", *(chart for chart in charts if chart), class_="grid"))
+
+
+def _kept(epochs: Sequence[EpochFacts]) -> EpochFacts | None:
+    """The epoch whose weights were kept; where that was not recorded, the last one that was the best so far."""
+    return next((epoch for epoch in epochs if epoch.kept), next((epoch for epoch in reversed(epochs) if epoch.best), None))
+
+
+def _told_kept(kept: EpochFacts | None) -> Markup | None:
+    if kept is None:
+        return None
+    return say("best-told", best=kept.number) if kept.best else say("last-told", last=kept.number)
 
 
 def _losses(epochs: Sequence[EpochFacts]) -> Markup | None:
@@ -165,9 +174,9 @@ def _range(values: Sequence[float], share: bool, log: bool) -> tuple[float, floa
 
 def _best(frame: Frame, epochs: Sequence[EpochFacts]) -> Markup:
     """A line at the epoch that was kept."""
-    best = next((epoch.number for epoch in epochs if epoch.best), None)
-    if best is None:
+    kept = _kept(epochs)
+    if kept is None:
         return Markup("")
-    x = frame.px(best)
+    x = frame.px(kept.number)
     text = tag("text", say("best", "tspan"), x=x, y=frame.top - 6, class_="tick middle")
     return join(tag("line", x1=x, x2=x, y1=frame.top, y2=frame.height - frame.bottom, class_="best"), text)

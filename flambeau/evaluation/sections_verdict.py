@@ -7,7 +7,6 @@ from typing import Any
 
 from flambeau.evaluation import numerals
 from flambeau.evaluation.blocks import card, state
-from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import Check, ReportFacts
 from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.markup import Markup, join, name_of, tag
@@ -59,12 +58,9 @@ def _sentence(facts: ReportFacts) -> Markup:
     if facts.baseline is None:
         return say("no-baseline")
     name = EVALUATIONS[facts.task].main
-    main, base = facts.test[name], facts.baseline[name]
-    better, worse = main["low"] > base["value"], main["high"] < base["value"]
-    if name in LOWER_IS_BETTER:
-        better, worse = worse, better
-    key = "better" if better else "worse" if worse else "undecided"
-    return say(f"verdict-{key}", label=name_of(facts.baseline["label"]), metric=metric(name), baseline=numerals.score(name, base))
+    key = EVALUATIONS[facts.task].beside(facts.test, facts.baseline)
+    base = numerals.score(name, facts.baseline[name])
+    return say(f"verdict-{key}", label=name_of(facts.baseline["label"]), metric=metric(name), baseline=base)
 
 
 def _comparison(facts: ReportFacts) -> Markup:

@@ -25,6 +25,8 @@ BARS = 21
 """Bars of the errors' histogram."""
 FEW = 5
 """Examples of a range, at least, from which it can be the weakest."""
+NAMED = 3
+"""Numbers of an answer that looks at nothing that are named, where there are some more."""
 STANDS_OUT = 1.5
 """So many times the error of all, and a range is named."""
 
@@ -36,6 +38,7 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
     main = "mae"
     cards = ("rmse", "r2", "median_error", "coverage", "interval_width")
     shown = ("mae", "rmse", "r2", "median_error", "coverage", "interval_width")
+    remedy = "remedy-values"
     mistakes_told = "errors-told"
 
     def quick(self, answers: AnyFloats, truths: Array, target: ValuesTarget) -> dict[str, float]:
@@ -75,7 +78,7 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
         numbers = np.asarray(truths, np.float64)
         points = target.nearest(np.tile(np.array(target.means), (len(numbers), 1)), numbers)
         seen = [Deviations(points[:, place], numbers[:, place]) for place in range(len(target.means))]
-        return {"label": ", ".join(map(numerals.decimal, target.means)), **_figures(FIGURES, seen, level)}
+        return {"label": _named(target.means), **_figures(FIGURES, seen, level)}
 
     def weakest(self, scores: Mapping[str, Any]) -> Json | None:
         """The range of the value whose error stands out, or of several values the one that is explained least."""
@@ -137,6 +140,13 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
         values = [[row["label"], *(numerals.decimal(row[name]["value"]) for name in FIGURES)] for row in scores["per_value"]]
         rows = [[row["label"], numerals.decimal(row["mae"]["value"]), f"{row['mae']['n']:,}"] for row in scores["per_range"]]
         return [*([(("value", *FIGURES), values)] if len(values) > 1 else []), (("range", "mae", "examples"), rows)]
+
+
+def _named(means: Sequence[float]) -> str:
+    """0.1, 0.2, 0.3, ... of 20 -> "0.100, 0.200, 0.300, … (+17)"."""
+    shown = means if len(means) <= NAMED + 1 else means[:NAMED]
+    more = f", … (+{len(means) - len(shown)})" if len(shown) < len(means) else ""
+    return ", ".join(map(numerals.decimal, shown)) + more
 
 
 def _seen(answers: AnyFloats, truths: Floats, target: ValuesTarget) -> list[Deviations]:

@@ -111,6 +111,28 @@ def test_epochs_are_a_table() -> None:
     assert written(Trained(2, None, ""))[1] == ""
 
 
+def test_no_epoch_is_called_best_where_the_last_one_is_kept() -> None:
+    epochs = [Epoch(number, 1.0, 1.0, {"accuracy": 0.5}, 0.1, 1.0, best=number == 1) for number in (1, 2)]
+    _, err = written(replace(PLANNED, stop_early=None, keep_best=False), *epochs)
+    assert "at most 20 epochs, the last weights are kept\n" in err
+    assert "<-" not in err
+    _, err = written(PLANNED, *epochs)
+    assert "kept" not in err and err.count("<- best") == 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_huge_numbers_stay_in_their_columns(monkeypatch: pytest.MonkeyPatch, lang: str) -> None:
+    monkeypatch.setenv("FLAMBEAU_LANG", lang)
+    scores = {"mae": 12_345_678.0, "rmse": 3.7e15, "r2": -123_456_789.0}
+    usual = Epoch(1, 1.5, 2.5, {"mae": 12_345.0, "rmse": 20.3, "r2": 0.9}, 0.1, 11.0)
+    for huge in (3_741_346_553_103_212.75, float("inf"), float("nan"), 3e-300, 1e300):
+        head, *rows = written(usual, Epoch(2, huge, huge, scores, 0.1, 11.0))[1].splitlines()
+        assert {columns(head)} == {columns(row) for row in rows}, rows
+        assert len(rows[1].split()) == 8, "a gap between any two columns"
+    assert rows[0].split()[1:6] == ["1.500", "2.500", "12,345", "20.3", "0.900"]
+    assert written(Epoch(2, 3_741_346_553_103_212.75, 1.0, {}, 0.1, 11.0))[1].splitlines()[1].split()[1] == "3.74e+15"
+
+
 def test_tested_goes_to_results() -> None:
     out, err = written(TESTED)
     assert err == ""

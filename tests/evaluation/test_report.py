@@ -231,6 +231,17 @@ def test_one_epoch_is_a_dot_and_layers_have_names(three):
     assert "did best" not in text
 
 
+def test_the_report_tells_which_epoch_was_kept(three):
+    def told(best, kept=None):
+        epochs = [EpochFacts(number, 0.5, 0.4, {"accuracy": 0.9}, best=number in best, kept=number == kept) for number in range(1, 6)]
+        return page.page(dataclasses.replace(three, epochs=epochs))
+
+    assert "Epoch 4 did best on the validation split; its weights were kept." in told((1, 2, 4), 4)
+    assert "Epoch 4 did best on the validation split; its weights were kept." in told((1, 2, 4)), "as reports before did not record it"
+    assert "The weights after the last epoch (5) were kept." in told((1, 2), 5)
+    assert "did best" not in told((1, 2), 5)
+
+
 def test_values_not_measured_break_the_line():
     assert svg.unbroken([(1, None), (2, 0.5), (3, 0.4), (4, None), (5, 0.3)]) == [[(2, 0.5), (3, 0.4)], [(5, 0.3)]]
 

@@ -95,6 +95,17 @@ def test_the_baseline_is_the_mean_of_train(diabetes):
     assert base["label"] == "149"
 
 
+@pytest.mark.parametrize(("number", "told"), [(4, "0, 1.000, 2.000, 3.000"), (5, "0, 1.000, 2.000, … (+2)"), (20, "0, 1.000, 2.000, … (+17)")])
+def test_of_many_numbers_a_few_are_named(number, told):
+    truths = np.tile(np.arange(number), (6, 1)) + np.random.default_rng(0).permuted(np.tile([-1.0, 0.0, 1.0, -1.0, 0.0, 1.0], (number, 1)), axis=1).T
+    target = Regression(target="y").fit(truths.tolist())
+    kind = EVALUATIONS["regression"]
+    base = kind.baseline(truths, target, 0.95)
+    assert base["label"].replace("0.000", "0") == told
+    scores = kind.evaluate(truths.astype(np.float32), truths, target, TestConfig())
+    assert kind.lines(scores, base, None)[0][1]["label"] == base["label"]
+
+
 def test_what_cannot_be_scored(diabetes):
     target, answers, truths = diabetes
     kind = EVALUATIONS["regression"]

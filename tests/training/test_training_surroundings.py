@@ -1,11 +1,10 @@
-"""What stands around the loop: devices and threads, the learning-rate finder, advice, the catalogue of messages."""
+"""What stands around the loop: devices and threads, the learning-rate finder, the catalogue of messages."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
@@ -20,11 +19,9 @@ from flambeau import messages
 from flambeau.errors import DeviceError, FlambeauError
 from flambeau.machine import available_threads, memory
 from flambeau.tasks.losses import ClassLoss
-from flambeau.training.advice import gap
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, describe, machine, using_threads
 from flambeau.training.finder import find_lr
-from flambeau.types import Epoch
 
 ROOM = Path(flambeau.__file__).parent
 
@@ -167,46 +164,6 @@ def test_the_finder_has_nothing_to_say_where_nothing_falls(digits: Any, small_ne
 
     found = find_lr(network, Flat(), digits(slice(0, 64), 32), TrainingConfig())
     assert found.suggestion is None and found.losses[-1] == pytest.approx(1.0)
-
-
-def history(train_losses: list[float], valid_losses: list[float], train: float | None, valid: float | None, best: int) -> list[Epoch]:
-    metrics = [{} if value is None else {"accuracy": value} for value in (valid, train)]
-    return [
-        Epoch(n, a, b, metrics[0], 0.1, 1.0, n == best, {}, metrics[1])
-        for n, (a, b) in enumerate(zip(train_losses, valid_losses, strict=True), start=1)
-    ]
-
-
-FALLING, TURNED, LEVEL = [2.0, 1.0, 0.5, 0.2, 0.1], [2.0, 1.0, 0.8, 0.9, 1.2], [1.0, 0.5, 0.5, 0.5, 0.5]
-
-
-@pytest.mark.parametrize(
-    ("epochs", "code"),
-    [
-        (history(FALLING, TURNED, 0.99, 0.95, 3), "advice-over-fitted"),
-        (history(FALLING, TURNED, 0.95, 0.99, 3), "advice-fine"),
-        (history(FALLING, TURNED, 0.952, 0.949, 3), "advice-fine"),
-        (history(FALLING, TURNED, None, None, 3), "advice-over-fitted"),
-        (history(FALLING, [x / 10 for x in TURNED], None, None, 3), "advice-fine"),
-        (history(LEVEL, LEVEL, 0.99, 0.80, 2), "advice-over-fitted"),
-        (history(LEVEL, [3 * x for x in LEVEL], None, None, 2), "advice-over-fitted"),
-        (history(FALLING, FALLING, 0.9, 0.9, 5), "advice-improving"),
-        (history(LEVEL, LEVEL, 0.6, 0.62, 2), "advice-under-fitted"),
-        (history(LEVEL, LEVEL, 0.95, 0.94, 2), "advice-fine"),
-        (history(LEVEL, LEVEL, None, None, 2), "advice-fine"),
-        (history(FALLING[:2], FALLING[:2], 0.95, 0.94, 2), "advice-fine"),
-        ([], "advice-none"),
-    ],
-)
-def test_what_the_gap_means(epochs: list[Epoch], code: str) -> None:
-    advice = gap(epochs)
-    assert advice.code == code and advice.what
-    assert bool(advice.fix) == (code != "advice-fine")
-
-
-def test_a_network_that_learns_by_heart_is_found_out(begin: Callable[..., Any], small_net: Any) -> None:
-    epochs = begin(network=small_net(dropout=0.0), examples=40, epochs=40, optimizer={"adamw": {"lr": 0.01, "weight_decay": 0}}).finish()
-    assert gap(epochs).code == "advice-over-fitted"
 
 
 def test_both_languages_have_the_same_texts() -> None:

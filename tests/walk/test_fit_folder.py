@@ -107,7 +107,7 @@ def test_the_json_of_fit(flambeau: Fit, tmp_path: Path, few_digits: Path, tiny: 
     outcome = flambeau("fit", few_digits, "--recipe", tiny, "--run", run, "--json")
     assert outcome.code == 0
     result = outcome.json
-    assert list(result) == ["run", "artifact", "test", "baseline", "seconds"]
+    assert list(result) == ["run", "artifact", "test", "baseline", "verdict", "seconds"]
     assert (result["run"], result["artifact"]) == (str(run), str(run / "model.flambeau"))
     assert {"accuracy", "balanced_accuracy", "macro_recall", "macro_precision", "macro_f1", "log_loss", "roc_auc"} <= result["test"].keys()
     for score in result["test"].values():

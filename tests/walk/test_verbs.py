@@ -285,7 +285,7 @@ def test_doctor_for_people(flambeau: Verb, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow
 def test_demo(flambeau: Verb, tmp_path: Path) -> None:
     result = flambeau("demo", "--folder", tmp_path / "demo", "--json").json
-    assert list(result) == ["run", "artifact", "test", "baseline", "seconds", "export", "served"]
+    assert list(result) == ["run", "artifact", "test", "baseline", "verdict", "seconds", "export", "served"]
     assert result["test"]["accuracy"]["value"] > 0.95
     assert result["test"]["accuracy"]["low"] > result["baseline"]["accuracy"]["value"]
     assert result["served"]["largest_difference"] <= 1e-4
