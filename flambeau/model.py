@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau import artifact
 from flambeau.errors import FlambeauError, UsageError
+from flambeau.inputs.input import collate
 from flambeau.messages import text
 from flambeau.runfolder import find_artifact
-from flambeau.types import Example, Frame, Prediction
+from flambeau.types import Array, Example, Frame, Prediction
+
+if TYPE_CHECKING:
+    from flambeau.network.build import Network
 
 log = logging.getLogger("flambeau.serving")
 
@@ -22,7 +26,11 @@ log = logging.getLogger("flambeau.serving")
 class Model:
     """A model that gives the answers that were tested."""
 
-    artifact: artifact.Artifact = field(repr=False)
+    artifact: artifact.Artifact
+
+    def __repr__(self) -> str:
+        """With the place alone, not all that lies there."""
+        return f"Model({str(self.path)!r})"
 
     @property
     def path(self) -> Path:
@@ -72,6 +80,32 @@ class Model:
         """As `predict`, but a value that cannot be read becomes an error in its place."""
         predictor = self.artifact.predictor
         return predictor.try_predict(predictor.as_examples(_listed(inputs)))
+
+    def encode(self, inputs: Sequence[object] | Frame) -> dict[str, Array]:
+        """Raw values as for `predict` -> what the network is given, by the name of its tensors: (batch, ...) each, in the order of its arguments.
+
+        Raises:
+            DataError: for the first value that cannot be read.
+        """
+        predictor = self.artifact.predictor
+        encoded = [predictor.encode(example) for example in predictor.as_examples(_listed(inputs))]
+        return collate(predictor.inputs, {name: [one[name] for one in encoded] for name in predictor.inputs})
+
+    def network(self, *, allow_code: bool = False) -> Network:
+        """The trained network in torch, in evaluation mode: the tensors of `encode` -> (batch, answers), as `predict` has them. Each call builds
+        another one.
+
+        Args:
+            allow_code: permits classes of the user to be imported.
+
+        Raises:
+            ExtraMissing: torch is not installed.
+            RecipeError: it is a class of the user, and `allow_code` is off.
+        """
+        from flambeau.restoring import restore_network
+
+        predictor = self.artifact.predictor
+        return restore_network(self.path, predictor.inputs, predictor.target, allow_code)
 
 
 def _listed(inputs: Sequence[object] | Frame) -> Sequence[object]:

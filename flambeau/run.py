@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ class Run:
     path: Path | None
     """The run folder; None where an artifact was tested away from its run."""
     artifact: Path
-    test: Mapping[str, Any]
+    test: Mapping[str, Any] = field(repr=False)
     """Each score of the test by name: ``{"value", "low", "high", "n"}``, 0 to 1, 95 % interval."""
-    baseline: Mapping[str, Any]
+    baseline: Mapping[str, Any] = field(repr=False)
     """Scores of always answering the most frequent class."""
     seconds: Mapping[str, float]
     """By stage: total, data, train, test, export."""

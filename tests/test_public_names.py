@@ -34,7 +34,7 @@ PARAMETERS = {
 }
 WORDS = ["target", "group", "settings", "epochs", "seed", "max_bad", "exclude_classes", "id", "time", "exclude", "inputs"]
 ATTRIBUTES = {
-    "Model": ["artifact", "fields", "labels", "path", "predict", "rows", "test", "try_predict"],
+    "Model": ["artifact", "encode", "fields", "labels", "network", "path", "predict", "rows", "test", "try_predict"],
     "Run": ["allow_code", "artifact", "baseline", "model", "path", "predict", "seconds", "test", "to_json", "verdict", "verification"],
 }
 

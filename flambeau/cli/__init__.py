@@ -92,7 +92,8 @@ def run(arguments: list[str]) -> int:
         print_error(error, as_json)
         return error.exit_code
     except click.UsageError as error:
-        print_error(UsageError("usage", where=error.ctx.command_path if error.ctx else None, reason=error.format_message()), as_json)
+        command = error.ctx.command_path if error.ctx else "flambeau"
+        print_error(UsageError("usage", where=command, reason=error.format_message(), command=command), as_json)
         return 2
     except (click.Abort, KeyboardInterrupt) as error:
         if isinstance(error.__cause__, EOFError):  # click takes it for the end of a dialogue, which there is none of
@@ -107,7 +108,7 @@ def run(arguments: list[str]) -> int:
 def _unforeseen(error: Exception, as_json: bool) -> int:
     """What none of our errors says: a name that no file can have, or a bug of ours, with its traceback for the report."""
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        print_error(UsageError("usage", reason=error.strerror), as_json)
+        print_error(UsageError("usage", reason=error.strerror, command="flambeau"), as_json)
         return UsageError.exit_code
     import traceback
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 import flambeau as fb
 from flambeau.errors import CheckFailed, DataError, UsageError
@@ -354,3 +355,15 @@ def test_training_verbs_without_torch(flambeau: Verb, finished: Path, few_digits
         assert (outcome.code, outcome.error["code"]) == (5, "extra-missing")
         assert outcome.error["fix"] == 'pip install "flambeau[train]"'
     assert flambeau("test", finished, "--json").code == 0
+
+
+def test_the_network_itself_answers_in_torch(finished: Path, few_digits: Path) -> None:
+    model = fb.load(finished)
+    files = sorted((few_digits / "3").iterdir())[:5]
+    network = model.network()
+    assert not network.training
+    with torch.inference_mode():
+        answers = network(*map(torch.from_numpy, model.encode(files).values()))
+    told = [[one.probabilities[label] for label in model.labels] for one in model.predict(files)]  # type: ignore[union-attr]
+    assert np.allclose(answers.numpy(), told, atol=1e-6)
+    assert repr(model) == f"Model({str(finished / 'model.flambeau')!r})"
