@@ -38,7 +38,7 @@ def test_a_training_searches_as_usual(few_digits: Path, tmp_path: Path) -> None:
             seen.append(gc.get_threshold())
 
     search_rarely()
-    fb.fit(few_digits, run=tmp_path / "run", epochs=1, network=["flatten"], show=show)
+    fb.fit(few_digits, run=tmp_path / "run", epochs=1, recipe={"network": ["flatten"]}, show=show)
     assert seen == [USUAL]
 
 
@@ -63,7 +63,7 @@ def test_requests_are_answered_with_rare_searches(few_digits: Path, tmp_path: Pa
 
     seen = []
     monkeypatch.setattr(Server, "run", lambda self, sockets: seen.append(gc.get_threshold()))
-    model = fb.fit(few_digits, run=tmp_path / "run", epochs=1, network=["flatten"], show=fb.silent)
+    model = fb.fit(few_digits, run=tmp_path / "run", epochs=1, recipe={"network": ["flatten"]}, show=fb.silent)
     gc.set_threshold(*USUAL)
     fb.serve(model.path, port=0)
     assert [threshold[0] for threshold in seen] == [RARE]

@@ -24,7 +24,7 @@ MAX_PIPELINE = 8
 PIECES_SECONDS = 0.05
 """So long a small body may take to come if its request is to count as whole: many clients send it behind the head, in a packet of its own."""
 LAST_CALL_SECONDS = 1.0
-"""When the server ends: how long a connection that was just accepted may still bring its request."""
+"""When the server ends: how long a connection that was just accepted, or just answered, may still bring its next request."""
 
 
 class ServerConfig(uvicorn.Config):
@@ -120,11 +120,12 @@ class Protocol(HttpToolsProtocol):
                 self._slow_head = self.loop.call_later(self._limits.header_seconds, self._head_is_late)
 
     def shutdown(self) -> None:
-        """The server ends: close at once between two requests, but take a first one that may be on its way."""
+        """The server ends: close between two requests, but take one that may be on its way: the first, or one of a client that keeps asking."""
         held = self.flow.let_go()
         if self._pieces is not None:
             self._by_asgi()
-        if (self._in_head or held) and not self.transport.is_closing():
+        keeps_asking = self._idle_since is not None and self.loop.time() - self._idle_since < LAST_CALL_SECONDS
+        if (self._in_head or held or keeps_asking) and not self.transport.is_closing():
             self._unset_slow_head()
             self._slow_head = self.loop.call_later(LAST_CALL_SECONDS, self.transport.close)
         else:

@@ -42,7 +42,7 @@ CLAUSES: dict[str, str] = {
     "operations: threads": "training/test_resuming.py::the_threads_of_the_checkpoint_are_used_again",
     "operations: shared memory": "faults/test_operations.py::fitting_needs_no_shared_memory",
     "operations: port in use": "serving/test_server_life.py::a_port_in_use_is_named_before_the_model_is_loaded ::a_port_that_is_forbidden",
-    "operations: overload": "serving/test_server_life.py::more_than_the_server_can_do_is_refused_quickly ::sigterm_under_load_loses_nothing",
+    "operations: overload": "serving/test_server_life.py::more_than_the_server_can_do_is_refused_quickly ::the_end_under_load_loses_nothing",
 }
 
 
