@@ -114,10 +114,9 @@ def is_identifier(source: Source, column: str) -> bool:
     """Whether every example has a code of its own there, all of one form: R00017, a UUID. Nothing that holds for others can be learned from it."""
     codes = [example[column] for example in source.examples]
     words = [code.strip() for code in codes if isinstance(code, str)]
-    if len(words) < len(codes) or len(set(words)) < len(words):
+    if len(words) < len(codes) or len(set(words)) < len(words) or not _CODE.fullmatch(words[0]):
         return False
-    forms = {re.sub("[0-9]+", "0", word) for word in words}
-    return all(map(_UUID.fullmatch, words)) or (len(forms) == 1 and _CODE.fullmatch(words[0]) is not None)
+    return all(map(_UUID.fullmatch, words)) or len({re.sub("[0-9]+", "0", word) for word in words}) == 1
 
 
 def _with_fixed(chosen: Input, fixed: Mapping[str, str]) -> Input:
