@@ -47,7 +47,12 @@ def process():
     """A server in a process of its own -> (process, port)."""
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "PYTHONWARNINGS": "ignore"}
     child = subprocess.Popen(
-        [sys.executable, "-c", SERVER.format(here=str(HERE))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", SERVER.format(here=str(HERE))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
     )
     try:
         words = child.stdout.readline().split()
