@@ -12,6 +12,7 @@ from flambeau.cells import moment_of, number_of
 from flambeau.data.config import SplitConfig
 from flambeau.data.examples import TEST, TRAIN, VALID, Source
 from flambeau.errors import DataError
+from flambeau.messages import printable
 
 
 def in_order(source: Source, config: SplitConfig) -> Source:
@@ -24,7 +25,8 @@ def in_order(source: Source, config: SplitConfig) -> Source:
     values = source.values(config.order)
     places = ranks(values)
     if places is None:
-        raise DataError("order-form", where=config.order, column=config.order)
+        row = next((row for row, value in enumerate(values) if ranks([value]) is None), 0)  # none: numbers and dates are mixed
+        raise DataError("order-form", where=source.where(row), column=config.order, value=printable(str(values[row])[:40]))
     return replace(source, given=shared_out(places, config, config.order))
 
 

@@ -54,8 +54,9 @@ def test_rows_by_a_date_that_is_no_input(tmp_path: Path) -> None:
     places = ranks(plan.source.values("t"))
     assert places is not None and plan.source.given is not None
     assert max(places[np.array(plan.source.given) == "train"]) < min(places[np.array(plan.source.given) != "train"])
-    with pytest.raises(DataError, match="order-form"):
-        resolve(Request(table(tmp_path / "u.csv", [("soon", 1, 2), ("later", 2, 3)] * 30, "t,a,y"), target="y", settings=("data.split.order=t",)))
+    with pytest.raises(DataError, match="order-form") as caught:
+        resolve(Request(table(tmp_path / "u.csv", [(1, 1, 2), ("later", 2, 3)] * 30, "t,a,y"), target="y", settings=("data.split.order=t",)))
+    assert (caught.value.where, caught.value.facts["value"]) == ("#2", "later")
 
 
 def windows(folder: Path, size: int, step: int, units: int = 1) -> Source:
