@@ -112,7 +112,7 @@ def _listed(inputs: Sequence[object] | Frame) -> Sequence[object]:
     """The rows of a data frame as mappings; everything else as it is."""
     if isinstance(inputs, str | bytes | os.PathLike | Mapping):
         raise UsageError("values-single", where="predict")
-    if isinstance(inputs, Sequence):
+    if not hasattr(inputs, "columns"):  # a list, an array, whatever gives one value after the other
         return inputs
     from flambeau.data.parquet import columns_of
 

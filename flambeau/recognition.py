@@ -64,7 +64,7 @@ def recognise(
         if name not in constant
     }
     names = [name for name, kind in kinds.items() if kind is TextInput and name not in fixed and is_identifier(source, name)]
-    if len(names) < len(kinds):
+    if any(kind is not None for name, kind in kinds.items() if name not in names):
         kinds = {name: kind for name, kind in kinds.items() if name not in names}
     else:
         names = []  # then it is what the answer has to come from

@@ -73,7 +73,7 @@ def gather(
     order = None if parts is None else parts.order
     if order is not None and (order != time or windows is None or places is None):
         raise DataError("order-series", where="data.split.order", column=order, time=time)
-    rows = _rows_by_series(source, identity, source.values(time) if places is None else places.tolist())
+    rows = _rows_by_series(source, identity, list(map(str, source.values(time))) if places is None else places.tolist())
     others = _constant(source, rows, [column for column in source.columns if column not in (time, *channels)])
     for members in rows.values():
         values = _values(source, members, channels)
@@ -116,13 +116,12 @@ def _number(cell: object) -> float | None:
         return None
 
 
-def _rows_by_series(source: Source, identity: str | None, times: Sequence[object]) -> dict[str, npt.NDArray[np.int64]]:
+def _rows_by_series(source: Source, identity: str | None, times: list[str] | list[int]) -> dict[str, npt.NDArray[np.int64]]:
     """The name of each series -> its rows in the order of their times: places, or words that are neither numbers nor dates."""
     rows: dict[str, list[int]] = {}
     for row, example in enumerate(source.examples):
         rows.setdefault("" if identity is None else str(example[identity]), []).append(row)
-    keys = times if isinstance(times[0], int) else list(map(str, times))
-    return {name: np.array(sorted(rows[name], key=keys.__getitem__), np.int64) for name in sorted(rows, key=natural)}  # type: ignore[arg-type]
+    return {name: np.array(sorted(rows[name], key=times.__getitem__), np.int64) for name in sorted(rows, key=natural)}
 
 
 def _values(source: Source, rows: npt.NDArray[np.int64], channels: Sequence[str]) -> npt.NDArray[np.float32]:

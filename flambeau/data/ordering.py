@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,11 @@ def in_order(source: Source, config: SplitConfig) -> Source:
     """The source with the split of each example given by the order of a column; examples of one time stay in one split.
 
     Raises:
-        DataError: cells that are neither all numbers nor all dates, or too few different ones.
+        DataError: the data brings a split of its own, cells that are neither all numbers nor all dates, or too few different ones.
     """
     assert config.order is not None
+    if source.given is not None:
+        raise DataError("order-given", where="data.split.order", column=config.order)
     values = source.values(config.order)
     places = ranks(values)
     if places is None:
@@ -53,13 +56,19 @@ def windows_in_order(source: Source, firsts: npt.NDArray[np.int64], lasts: npt.N
 
 def ranks(values: Sequence[object]) -> npt.NDArray[np.int64] | None:
     """Numbers, or dates (a text, or `datetime`) -> the place of each among the different ones, from 0; None for anything else."""
-    for key in (number_of, lambda value: moment_of(str(value)).timestamp()):
+    for key in (number_of, _seconds):
         try:
             found = np.array([key(value) for value in values], np.float64)
         except (ValueError, TypeError, OverflowError):
             continue
         return np.unique(found, return_inverse=True)[1].astype(np.int64)
     return None
+
+
+def _seconds(value: object) -> float:
+    """A date -> seconds since 1970; of one without a zone as if it were UTC, where no hour comes twice."""
+    moment = moment_of(str(value))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def follows_time(values: Sequence[object]) -> bool:

@@ -35,6 +35,11 @@ def test_series_are_sorted_by_time_and_named_naturally() -> None:
     assert [found.label(row) for row in range(2)] == ["walk", "run"]
 
 
+def test_times_of_several_kinds_sort_as_text() -> None:
+    rows = [("a", value, "up", "p", place, 0) for place, value in enumerate([10, "b", 2])]
+    assert gather(source(*rows), "id", "time").examples[0]["series"][:, 0].tolist() == [0, 2, 1]
+
+
 def test_dates_sort_as_text() -> None:
     rows = [("a", "2026-11-02", "u", "p", 2, 0), ("a", "2026-02-11", "u", "p", 1, 0), ("b", "2025-01-01", "v", "p", 3, 0)]
     assert gather(source(*rows), "id", "time").examples[0]["series"][:, 0].tolist() == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_no_time_is_in_two_splits_and_none_comes_before_an_earlier_one(times: li
             shared_out(np.unique(times, return_inverse=True)[1], ORDER, "t")
         return
     words = shared_out(np.unique(times, return_inverse=True)[1], ORDER, "t")
-    by_word = {word: [time for time, one in zip(times, words, strict=True) if one == word] for word in ("train", "valid", "test")}
+    by_word = {word: [one_time for one_time, one in zip(times, words, strict=True) if one == word] for word in ("train", "valid", "test")}
     assert max(by_word["train"]) < min(by_word["valid"])
     assert max(by_word["valid"]) < min(by_word["test"])
 
@@ -60,7 +61,7 @@ def test_rows_by_a_date_that_is_no_input(tmp_path: Path) -> None:
 
 
 def windows(folder: Path, size: int, step: int, units: int = 1) -> Source:
-    rows = [(unit, time, np.sin(time), time) for unit in range(units) for time in range(200)]
+    rows = [(unit, moment, np.sin(moment), moment) for unit in range(units) for moment in range(200)]
     path = table(folder / "long.csv", rows, "unit,t,x,y")
     series = {"time": "t", "window": size, "step": step, **({} if units == 1 else {"id": "unit"})}
     return open_source(
@@ -95,3 +96,18 @@ def test_a_record_of_what_happened_is_seen() -> None:
     assert not follows_time(days[::-1])
     assert not follows_time(days[:5] * 5)
     assert not follows_time([*sorted(days[:5] * 5)])
+
+
+def test_hours_of_a_day_that_the_clock_repeats_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    hours = [f"2026-03-29 {hour:02d}:30" for hour in range(5)]  # at two o'clock it is three
+    assert ranks(hours).tolist() == list(range(5))  # type: ignore[union-attr]
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_split_of_the_data_goes_before_an_order() -> None:
+    arrays = {f"{name}_{split}": np.arange(10) for name in ("t", "x", "y") for split in ("train", "test")}
+    with pytest.raises(DataError, match="order-given"):
+        open_source(DataConfig.model_validate({"split": {"order": "t"}}), "y", arrays)

@@ -22,8 +22,8 @@ from ejected import answered, in_torch
 
 Verb = Callable[..., Any]
 COLUMNS = ("编号", "面积", "单价", "首付", "签约", "邮编", "地铁", "总价")
-GAPS = (3, 40)
-"""Rows without a price."""
+GAPS = {3: "", 40: "NA", 77: "-"}
+"""Rows without a price, and what stands there."""
 
 
 def homes(size: int = 300) -> list[dict[str, str]]:
@@ -31,7 +31,7 @@ def homes(size: int = 300) -> list[dict[str, str]]:
     area, price = random.uniform(40, 200, size), random.uniform(5_000, 20_000, size)
     rows = []
     for row in range(size):
-        total = "" if row in GAPS else f"{area[row] * price[row]:,.0f}"
+        total = GAPS.get(row, f"{area[row] * price[row]:,.0f}")
         day = f"2021年{1 + row % 12:02d}月{1 + row % 28:02d}日" if row % 2 else f"2021/{1 + row % 12}/{1 + row % 28}"
         cells = (
             f"FY{10_000 + row}",
@@ -69,7 +69,7 @@ def test_each_column_is_what_a_person_sees_in_it(tmp_path: Path) -> None:
     plan = resolve(Request(written(tmp_path / "homes.csv", homes()), target="总价"))
     kinds = {name: column.name for name, column in plan.recipe.inputs["table"].columns.items()}  # type: ignore[attr-defined]
     assert kinds == {"面积": "number", "单价": "number", "首付": "number", "签约": "date", "邮编": "category", "地铁": "boolean"}
-    assert plan.recipe.task is not None and plan.recipe.task.type == "regression", "two gaps do not make a class of each price"
+    assert plan.recipe.task is not None and plan.recipe.task.type == "regression", "gaps do not make a class of each price"
     assert [(notice.code, notice.facts["columns"]) for notice in plan.notices] == [("columns-identify", "编号")]
     said = plan.recipe.inputs["table"].describe()
     assert said == ["number 面积, 单价, 首付", "date 签约", "category 邮编", "boolean 地铁"]
@@ -80,6 +80,10 @@ def test_a_code_is_kept_where_a_person_says_so_or_nothing_else_is_there(tmp_path
     assert set(resolve(Request(table, target="总价", inputs=("编号:text",))).recipe.inputs) == {"table", "编号"}
     only = written(tmp_path / "only.csv", [{"编号": row["编号"], "总价": row["总价"]} for row in homes()])
     assert set(resolve(Request(only, target="总价")).recipe.inputs) == {"编号"}
+    beside = written(
+        tmp_path / "beside.csv", [{name: row[name] for name in ("编号", "总价")} | {"比分": f"{place}/{place}"} for place, row in enumerate(homes())]
+    )
+    assert set(resolve(Request(beside, target="总价")).recipe.inputs) == {"编号"}, "a column that nothing reads is no other input"
 
 
 def test_codes_of_several_forms_or_that_come_twice_say_something(tmp_path: Path) -> None:

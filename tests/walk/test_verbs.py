@@ -357,6 +357,12 @@ def test_training_verbs_without_torch(flambeau: Verb, finished: Path, few_digits
     assert flambeau("test", finished, "--json").code == 0
 
 
+def test_values_come_as_a_list_an_array_or_one_after_the_other(finished: Path) -> None:
+    model = fb.load(finished)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+    assert model.predict(pictures) == model.predict(list(pictures)) == model.predict(iter(pictures)) == model.predict(tuple(pictures))  # type: ignore[arg-type]
+
+
 def test_the_network_itself_answers_in_torch(finished: Path, few_digits: Path) -> None:
     model = fb.load(finished)
     files = sorted((few_digits / "3").iterdir())[:5]
