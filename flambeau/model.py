@@ -47,8 +47,11 @@ class Model:
         """The columns that an example needs."""
         return self.artifact.predictor.fields
 
-    def rows(self, path: Path) -> list[Example]:
+    def rows(self, path: str | Path, *, keep: Sequence[str] = ()) -> list[Example]:
         """A file with rows (CSV, JSON lines, Parquet) -> the examples in it, or the series, as `predict` takes them.
+
+        Args:
+            keep: columns that the model does not look at, to have them beside its answers: an id, a name.
 
         Raises:
             DataError: the file cannot be read, or lacks a column.
@@ -59,7 +62,8 @@ class Model:
 
         tree = read_file(self.path / "recipe.yaml").tree  # two places of it are wanted: to check the whole would need every layer
         target = get(tree, ("task", "target"))
-        return read_examples(path, self.fields, DataConfig.model_validate(get(tree, ("data",)) or {}), str(target) if target else None)
+        config = DataConfig.model_validate(get(tree, ("data",)) or {})
+        return read_examples(Path(path), self.fields, config, str(target) if target else None, keep)
 
     @property
     def test(self) -> Mapping[str, Any]:

@@ -73,7 +73,7 @@ class Sandbox:
             words = words[1:]
         if words[:2] == ["flambeau", "serve"]:
             self._serve(words[1:])
-        elif words[0] == "flambeau":
+        elif words[0] == "flambeau" and ">" not in words:
             assert cli.run(self._shortened(words[1:])) == 0, line
         else:
             self._shell(line)

@@ -58,7 +58,7 @@ COMMANDS = {
     "check": [*WORK, "--allow-code", "--json"],
     "show": [*WORK, "--allow-code", "--json"],
     "test": ["model", "data", "--min", "--max", "--allow-code", "--json"],
-    "predict": ["model", "inputs", "--device", "--allow-code", "--json"],
+    "predict": ["model", "inputs", "--csv", "--keep", "--device", "--allow-code", "--json"],
     "export": ["model", "--to", "--precision", "--allow-code", "--json"],
     "eject": ["model", "folder", "--with-data", "--force", "--allow-code", "--json"],
     "serve": ["model", "--host", "--port", "--threads", "--device", "--runtime", "--allow-code", "--json"],

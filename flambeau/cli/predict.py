@@ -1,4 +1,4 @@
-"""flambeau predict: answers for files."""
+"""flambeau predict: answers for files, for the rows of a table, for all files of a folder."""
 
 from __future__ import annotations
 
@@ -8,80 +8,75 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flambeau.cli.options import allow_code, as_json, device, model
+from flambeau.cli.answers import Answer, as_csv, as_line, as_object
+from flambeau.cli.options import allow_code, as_json, device, model, option
 from flambeau.cli.output import print_json
-from flambeau.errors import FlambeauError
-from flambeau.messages import printable, text
-from flambeau.types import Prediction, Valued
+from flambeau.errors import FlambeauError, UsageError
+from flambeau.messages import text
 
 if TYPE_CHECKING:
     from flambeau.model import Model
-
-DIGITS = 6
-"""Of a number; those before the point are all shown."""
-EXACT = (1, 1e15)
-"""Sizes that are written without a power of ten."""
 
 
 @click.command("predict", help=text("help-predict"))
 @model
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path), metavar="INPUT...")
+@option("--csv", "as_table", is_flag=True)
+@option("--keep", multiple=True, metavar="COLUMN")
 @device
 @allow_code
 @as_json
-def command(model: Path, inputs: tuple[Path, ...], device: str, allow_code: bool, as_json: bool) -> int:
+def command(model: Path, inputs: tuple[Path, ...], as_table: bool, keep: tuple[str, ...], device: str, allow_code: bool, as_json: bool) -> int:
     """Parses, calls, prints."""
     from flambeau.model import load
 
+    if as_table and as_json:
+        raise UsageError("output-two", where="--csv")
     loaded = load(model, allow_code=allow_code, device=device)
     started = time.perf_counter()
-    named = [pair for path in inputs for pair in _values(path, loaded)]
-    results = loaded.try_predict([value for _, value in named])
-    names = [name for name, _ in named]
-    milliseconds = (time.perf_counter() - started) * 1000 / len(results)
+    named = [value for path in inputs for value in _values(path, loaded, keep)]
+    results = loaded.try_predict([value for _, value, _ in named])
+    answers = [Answer(name, kept, result) for (name, _, kept), result in zip(named, results, strict=True)]
+    milliseconds = (time.perf_counter() - started) * 1000 / len(answers)
     if as_json:
-        print_json({"predictions": [_to_json(name, result) for name, result in zip(names, results, strict=True)]})
+        print_json({"predictions": list(map(as_object, answers))})
+    elif as_table:
+        for line in as_csv(answers):
+            click.echo(line)
     else:
-        from flambeau.cli.problems import render
-
-        for name, result in zip(names, results, strict=True):
-            if isinstance(result, FlambeauError):
-                click.echo(render(result, colour=False), err=True)
-            else:
-                click.echo(f"{printable(name)}   {_line(result)}   {milliseconds:6.1f} ms")
+        _show(answers, milliseconds)
     return max((result.exit_code for result in results if isinstance(result, FlambeauError)), default=0)
 
 
-def _values(path: Path, model: Model) -> list[tuple[str, object]]:
-    """A file -> its name and itself; a file with rows -> a name and an example for each row."""
+def _values(path: Path, model: Model, keep: tuple[str, ...]) -> list[tuple[str, object, dict[str, object]]]:
+    """A file -> its name and itself; a file with rows, a folder -> a name and an example for each row, each file. And the cells to keep."""
     from flambeau.data.endings import ROWS
 
-    if path.suffix.casefold() not in ROWS:
-        return [(str(path), path)]
-    return [(f"{path}#{number}", example) for number, example in enumerate(model.rows(path), 1)]
+    if path.suffix.casefold() in ROWS and not _is_folder(path):
+        rows = model.rows(path, keep=keep)
+        return [(f"{path}#{number}", example, {column: example[column] for column in keep}) for number, example in enumerate(rows, 1)]
+    if keep:
+        raise UsageError("keep-no-rows", where="--keep", path=str(path))
+    if _is_folder(path):
+        from flambeau.data.folder import files_below
+
+        return [(str(file), file, {}) for file in files_below(path)]
+    return [(str(path), path, {})]
 
 
-def _to_json(name: str, result: Prediction | FlambeauError) -> dict[str, object]:
-    from flambeau.predictor import plain
-
-    return {"input": name, "error": result.to_json()} if isinstance(result, FlambeauError) else {"input": name, **plain(result)}
-
-
-def _line(result: Prediction) -> str:
-    if isinstance(result, Valued):
-        return _numbers(result.value) + (f"   ({_numbers(result.low)} – {_numbers(result.high)})" if result.low is not None else "")
-    return "   ".join(f"{printable(label)} {probability:.1%}" for label, probability in list(result.probabilities.items())[:3])
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
-def _numbers(value: float | dict[str, float] | None) -> str:
-    if isinstance(value, dict):
-        return "   ".join(f"{printable(name)} {_number(number)}" for name, number in value.items())
-    return _number(value or 0.0)
+def _show(answers: list[Answer], milliseconds: float) -> None:
+    """A line for each; errors on standard error."""
+    from flambeau.cli.problems import render
 
-
-def _number(value: float) -> str:
-    """Six digits, and all those before the point: 5432604, 12.5."""
-    if not EXACT[0] <= abs(value) < EXACT[1]:
-        return f"{value:.6g}"
-    shown = f"{value:.{max(0, DIGITS - len(str(int(abs(value)))))}f}"
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    for answer in answers:
+        if isinstance(answer.result, FlambeauError):
+            click.echo(render(answer.result, colour=False), err=True)
+        else:
+            click.echo(as_line(answer, milliseconds))

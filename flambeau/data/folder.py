@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flambeau.data.examples import SPLIT_WORDS, TRAIN, Source, class_counts, counted, readable, some
 from flambeau.errors import DataError, Notice
+from flambeau.inputs.words import recognition as words
 from flambeau.naming import natural
 from flambeau.types import Example
 
@@ -129,6 +130,22 @@ def read_folder(folder: Path, column: str, endings: Sequence[str] | None = None)
         given=tuple(word for word, _, _ in rows) if is_given else None,
         notices=(*notices, *_notices(walk, root)),
     )
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder and of all below it that can be examples, in natural order; texts where there are no others, as in training.
+
+    Raises:
+        DataError: there are none, or a folder cannot be opened.
+    """
+    for endings in (None, frozenset(words.ENDINGS)):
+        walk = _Walk(endings)
+        found = walk.files(str(folder))
+        if walk.closed:
+            raise DataError("folder-closed", where=readable(walk.closed[0]))
+        if found:
+            return list(map(Path, found))
+    raise DataError("folder-no-files", where=readable(str(folder)))
 
 
 def not_found(path: Path) -> DataError:

@@ -121,28 +121,36 @@ def read_rows(path: Path, encoding: str | None = None) -> Records:
     return read_table(path, encoding) if read is None else read(path)
 
 
-def read_examples(path: Path, columns: Sequence[str], config: DataConfig, target: str | None = None) -> list[Example]:
+def read_examples(path: Path, columns: Sequence[str], config: DataConfig, target: str | None = None, keep: Sequence[str] = ()) -> list[Example]:
     """A file with rows -> examples, as a model with these input columns takes them; cells that name files are paths.
 
     Args:
         config: of the data that the model was trained on: its encoding, how its rows became series.
         target: what was predicted then; it may be in the file, and is not looked at.
+        keep: other columns that the examples hold besides.
 
     Raises:
-        DataError: it cannot be read, or lacks one of the columns.
+        DataError: it cannot be read, or lacks one of the columns, or one to keep differs within a series.
     """
     records = read_rows(path, config.encoding)
+    for column in keep:
+        if column not in records.columns:
+            raise no_column(column, records.columns, str(path))
     series = config.series
     if series is not None:
         known = target if target in records.columns else None
         source = gather(
             Source(path.stem, records.file, records.columns, records.rows, known), series.id, series.time, _windows(series), config.exclude_columns
         )
+        for column in keep:
+            if column not in source.columns:
+                raise DataError("column-differs", where=str(path), column=column)
         return list(source.examples)
     for column in columns:
         if column not in records.columns:
             raise no_column(column, records.columns, str(path))
-    return [{column: row[column] for column in columns} for row in with_files(records.rows, columns, records.file.parent)[0]]
+    wanted = dict.fromkeys((*columns, *keep))
+    return [{column: row[column] for column in wanted} for row in with_files(records.rows, columns, records.file.parent)[0]]
 
 
 def _read_files(folder: Path, column: str | None, endings: Sequence[str] | None) -> Source:

@@ -23,17 +23,6 @@ from flambeau.version import __version__
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
 def test_help_lists_every_command(run: Run) -> None:
     code, out, err = run("--help")
     assert (code, err) == (0, "")
