@@ -2,7 +2,7 @@
 
 1. Only the first frame of an animation, only the first page of a TIFF.
 2. Turned upright as its EXIF orientation says; an unreadable EXIF block is ignored.
-3. 16-bit grey is divided by 257, 32-bit integers are read as 16-bit ones, floats follow `pixels.levels`.
+3. 16-bit grey is divided by 257, or by less where fewer bits are used, 32-bit integers are read as 16-bit ones, floats follow `pixels.levels`.
    (16-bit colour PNGs are cut to their high bytes by Pillow itself.)
 4. Transparency is laid on white: RGBA, LA, palettes with transparent colours, a PNG's single transparent colour.
 5. Palettes become RGB; 1-bit becomes 0 and 255; YCCK becomes CMYK, and CMYK becomes RGB by R = (255 - C) (255 - K) / 255.
@@ -31,7 +31,7 @@ from PIL import ExifTags, Image
 
 from flambeau.errors import DataError
 from flambeau.inputs.jpeg import Need, Pixels, jpeg_pixels, reduced_jpeg
-from flambeau.inputs.pixels import as_pixels, levels, sixteen_bit_levels
+from flambeau.inputs.pixels import DEEPEST, as_pixels, levels, sixteen_bit_levels
 from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.inputs.sniff import FORMATS, PREFIX, sniff
 
@@ -96,6 +96,8 @@ class Header:
     """Upright."""
     width: int
     grey: bool
+    deep: bool
+    """Whether its levels are 16-bit numbers, or 32-bit ones that are read so."""
 
 
 def decode(value: object, *, channels: int | None = None, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
@@ -118,13 +120,14 @@ def as_channels(image: Image.Image, channels: int | None) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None) -> Picture:
+def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = None, depth: int = DEEPEST) -> Picture:
     """As `decode`, as a PIL image.
 
     Args:
         need: for JPEG files: let the decoder reduce the picture by 2, 4 or 8 while it stays at least this large.
+        depth: bits that the levels of 16-bit pictures use.
     """
-    with _opened(value, max_pixels) as image:
+    with _opened(value, max_pixels, depth) as image:
         height, width, turn = _upright_size(image)
         if need is not None and not isinstance(value, Image.Image):
             least = need(height, width)
@@ -132,7 +135,7 @@ def picture(value: object, *, max_pixels: int = MAX_PIXELS, need: Need | None = 
         image.load()
         if not turn and image.format == "PNG":
             height, width, turn = _upright_size(image)  # it may say so behind its pixels
-        flat = _flat(image)
+        flat = _flat(image, depth)
         return Picture(flat.transpose(_TURNS[turn]) if turn else flat, height, width)
 
 
@@ -142,12 +145,12 @@ def plain_pixels(value: object, shape: tuple[int, ...], max_pixels: int) -> npt.
     return jpeg_pixels(value, shape) if _is_jpeg(value) and shape[0] * shape[1] <= max_pixels else None
 
 
-def stored_pixels(value: object, max_pixels: int, need: Need | None) -> tuple[Pixels, tuple[int, int]]:
+def stored_pixels(value: object, max_pixels: int, need: Need | None, depth: int) -> tuple[Pixels, tuple[int, int]]:
     """As `picture`, its pixels and the (height, width) that are stored. Past Pillow where nothing but decoding is needed."""
     found = reduced_jpeg(value, need, max_pixels) if _is_jpeg(value) else None
     if found is not None:
         return found
-    slowly = picture(value, max_pixels=max_pixels, need=need)
+    slowly = picture(value, max_pixels=max_pixels, need=need, depth=depth)
     return np.asarray(slowly.image), (slowly.height, slowly.width)
 
 
@@ -164,11 +167,20 @@ def look(value: object, *, max_pixels: int = MAX_PIXELS) -> Header:
     """
     with _opened(value, max_pixels) as image:
         height, width, _ = _upright_size(image)
-        return Header(height, width, image.mode in _GREY_MODES)
+        return Header(height, width, image.mode in _GREY_MODES, _is_deep(image) or getattr(value, "dtype", None) == np.uint16)
+
+
+def peak(value: object, max_pixels: int) -> int:
+    """The greatest number in a picture whose header says that it is deep."""
+    if isinstance(value, np.ndarray):
+        return int(value.max(initial=0))
+    with _opened(value, max_pixels) as image:
+        image.load()
+        return int(np.asarray(image).max(initial=0))
 
 
 @contextmanager
-def _opened(value: object, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(value: object, max_pixels: int, depth: int = DEEPEST) -> Iterator[Image.Image]:
     """`value` as a PIL image that may not be decoded yet. What Pillow raises inside the block leaves it as a DataError."""
     where: str | None = None
     size = 0
@@ -177,7 +189,7 @@ def _opened(value: object, max_pixels: int) -> Iterator[Image.Image]:
             if isinstance(value, Image.Image):
                 yield _checked(value, max_pixels)
             elif isinstance(value, np.ndarray):
-                yield _checked(Image.fromarray(as_pixels(value)), max_pixels)
+                yield _checked(Image.fromarray(as_pixels(value, depth)), max_pixels)
             else:
                 with _stream(value) as (stream, where, size), Image.open(stream, formats=[_format(stream, where, size)]) as image:
                     yield _checked(image, max_pixels)
@@ -263,12 +275,16 @@ def _changes_places(turn: int) -> bool:
     return turn >= 5
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _flat(image: Image.Image, depth: int) -> Image.Image:
     """A picture of any mode -> mode L or RGB, without transparency, not turned yet."""
     if image.mode == "I":
-        return Image.fromarray(sixteen_bit_levels(np.asarray(image)))
-    if image.mode == "F" or image.mode.startswith("I;16"):
-        return Image.fromarray(levels(np.asarray(image)))
+        return Image.fromarray(sixteen_bit_levels(np.asarray(image), depth))
+    if image.mode == "F" or _is_deep(image):
+        return Image.fromarray(levels(np.asarray(image), depth))
     mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in image.info:
         return _on_white(image, mode)

@@ -17,9 +17,9 @@ from flambeau.inputs.augment.steps import SAFE, AugmentStep
 from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT
 from flambeau.inputs.denoise import Denoise
 from flambeau.inputs.input import Input, Preprocessor
-from flambeau.inputs.pixels import data_url
-from flambeau.inputs.reading import LARGEST_SIDE, Decode, Reading, Side
-from flambeau.inputs.recognition import decide, looks_like_images
+from flambeau.inputs.pixels import DEEPEST, data_url
+from flambeau.inputs.reading import LARGEST_SIDE, Decode, Depth, Reading, Side
+from flambeau.inputs.recognition import decide, depth_of, looks_like_images
 from flambeau.inputs.resize import Interpolation, Resize
 from flambeau.inputs.resizer import Pillow, Resizer, ResizerChoice
 from flambeau.inputs.statistics import IMAGENET, Statistics, measured
@@ -45,10 +45,26 @@ def _square(value: object) -> object:
 
 @lru_cache(16)
 def _reading(
-    size: tuple[int, int], resize: Resize, interpolation: Interpolation, channels: Literal[1, 3], decode: Decode, resizer: Resizer, most: int
+    size: tuple[int, int],
+    resize: Resize,
+    interpolation: Interpolation,
+    channels: Literal[1, 3],
+    decode: Decode,
+    resizer: Resizer,
+    max_pixels: int,
+    depth: int,
 ) -> Reading:
     """Made once, as it is asked for with every picture."""
-    return Reading(size=size, resize=resize, interpolation=interpolation, channels=channels, decode=decode, resizer=resizer, max_pixels=most)
+    return Reading(
+        size=size,
+        resize=resize,
+        interpolation=interpolation,
+        channels=channels,
+        decode=decode,
+        resizer=resizer,
+        max_pixels=max_pixels,
+        depth=depth,
+    )
 
 
 def _open_word(value: object) -> object:
@@ -113,6 +129,9 @@ class ImageInput(Input):
     as fast; with bilinear interpolation every tenth pixel differs by a grey level. The same in training and serving."""
     max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)
     """Larger pictures are refused before they are decoded."""
+    depth: Depth | None = None
+    """Bits that the levels of 16-bit pictures use, 8 to 16: of cameras often 12, so that 4,095 is white. Left open: what the sample needs,
+    of 8, 10, 12, 14 and 16."""
 
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:
@@ -138,17 +157,19 @@ class ImageInput(Input):
         """
         self.resizer.require()
         augment = SAFE if self.augment is None else self.augment
+        depth = self.depth or depth_of(values, self.max_pixels)
         if None not in (self.size, self.resize, self.channels):
-            return self.model_copy(update={"augment": augment})
+            return self.model_copy(update={"augment": augment, "depth": depth})
         found = decide(values, self.max_pixels)
         settled = {"size": self.size or found.size, "resize": self.resize or found.resize, "channels": self.channels or found.channels}
-        return self.model_copy(update={**settled, "augment": augment})
+        return self.model_copy(update={**settled, "augment": augment, "depth": depth})
 
     @property
     def reading(self) -> Reading:
         """The part that turns a raw value into an array."""
         assert self.size is not None and self.resize is not None and self.channels is not None, "only a resolved input can read"
-        return _reading(self.size, self.resize, self.interpolation, self.channels, self.decode, self.resizer, self.max_pixels)
+        depth = self.depth or DEEPEST
+        return _reading(self.size, self.resize, self.interpolation, self.channels, self.decode, self.resizer, self.max_pixels, depth)
 
     def read(self, value: object) -> Array:
         """A path, bytes, an array or a PIL image -> (channels, height, width) uint8."""
@@ -210,11 +231,12 @@ class ImageInput(Input):
         return likeness.alike(_as_uint8(np.asarray(ones)), _as_uint8(np.asarray(others)))
 
     def describe(self) -> list[str]:
-        """Size, interpolation and statistics where they were given, as in front of a pretrained network."""
+        """Size, interpolation and statistics where they were given, as in front of a pretrained network; how deep, if less than 16 bits."""
+        depth = [] if self.depth in (None, DEEPEST) else [messages.text("image-depth", depth=self.depth, white=f"{2**self.depth - 1:,}")]
         if not isinstance(self.standardise, Statistics):
-            return []
+            return depth
         mean, std = (" ".join(f"{value:.3g}" for value in values) for values in (self.standardise.mean, self.standardise.std))
-        return [f"{self.resize}, {self.interpolation}", messages.text("image-statistics", mean=mean, std=std)]
+        return [f"{self.resize}, {self.interpolation}", messages.text("image-statistics", mean=mean, std=std), *depth]
 
     def variations(self) -> list[str]:
         """Each augmentation step and how far it goes: "rotate 10"."""

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from flambeau.config import Config
 from flambeau.inputs.decode import MAX_PIXELS, PILLOW_LIMIT, as_channels, plain_pixels
+from flambeau.inputs.pixels import DEEPEST
 from flambeau.inputs.resize import Interpolation, Resize, scaled
 from flambeau.inputs.resizer import Pillow, ResizerChoice, Wanted
 from flambeau.types import TensorSpec
@@ -19,6 +20,8 @@ from flambeau.types import TensorSpec
 LARGEST_SIDE = 4096
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE, strict=True)]
 """Height or width in pixels."""
+Depth = Annotated[int, Field(ge=8, le=DEEPEST, strict=True)]
+"""Bits that the levels of 16-bit pictures use."""
 Decode = Literal["exact", "fast"]
 
 
@@ -33,6 +36,7 @@ class Reading(Config):
     decode: Decode
     resizer: ResizerChoice = Pillow()
     max_pixels: int = Field(MAX_PIXELS, ge=1, le=PILLOW_LIMIT)
+    depth: Depth = DEEPEST
 
     @property
     def spec(self) -> TensorSpec:
@@ -54,7 +58,7 @@ class Reading(Config):
         pixels = plain_pixels(value, shape, self.max_pixels)
         if pixels is None:
             need = self._need if self.decode == "fast" else None
-            pixels = self.resizer.read(value, Wanted(self.size, self.resize, self.interpolation, self.max_pixels, need))
+            pixels = self.resizer.read(value, Wanted(self.size, self.resize, self.interpolation, self.max_pixels, need, self.depth))
             if pixels.ndim != len(shape):
                 pixels = np.asarray(as_channels(Image.fromarray(pixels), self.channels))
         return pixels[None] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

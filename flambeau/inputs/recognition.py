@@ -1,9 +1,10 @@
-"""What a sample of raw values tells about a column of pictures. Only names and headers are read."""
+"""What a sample of raw values tells about a column of pictures. Only names and headers are read, and a few 16-bit pictures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from flambeau.errors import DataError
-from flambeau.inputs.decode import Header, look
-from flambeau.inputs.pixels import is_image_shape
+from flambeau.inputs.decode import Header, look, peak
+from flambeau.inputs.pixels import DEEPEST, is_image_shape
 from flambeau.inputs.resize import Resize
 from flambeau.inputs.sniff import ENDINGS, FORMATS, PREFIX, sniff
 
@@ -21,6 +22,11 @@ MOST = 0.9
 """Share of the values that must be pictures; the others may be damaged."""
 LOOKED_AT = 256
 """Headers that are read at most, evenly spread over the sample."""
+
+DECODED = 32
+"""16-bit pictures that are decoded at most, to see how much of their range they use."""
+DEPTHS = (8, 10, 12, 14, 16)
+"""Bits that cameras and scanners give, or nothing but an 8-bit picture in a 16-bit file."""
 
 NATIVE = 40
 """Pictures that all have one size, and none is larger than this, keep it: there is nothing to save."""
@@ -85,7 +91,7 @@ def decide(values: Sequence[object], max_pixels: int) -> Decisions:
         DataError: none of them can be read; the first one's error.
     """
     headers, errors = [], []
-    for value in values[:: math.ceil(len(values) / LOOKED_AT)] if values else ():
+    for value in _spread(values, LOOKED_AT):
         try:
             headers.append(look(value, max_pixels=max_pixels))
         except DataError as error:
@@ -93,6 +99,20 @@ def decide(values: Sequence[object], max_pixels: int) -> Decisions:
     if not headers:
         raise errors[0] if errors else DataError("inputs-unseen")
     return Decisions(_size(headers), _resize(headers), 1 if all(header.grey for header in headers) else 3)
+
+
+def depth_of(values: Sequence[object], max_pixels: int) -> int:
+    """Of `DEPTHS`, what the 16-bit pictures of a sample need: those of a camera of 12 bits would be nearly black if 65,535 were white."""
+    peaks = []
+    for value in _spread(values, DECODED):
+        with suppress(DataError):  # a damaged one is told with its name when all are read
+            if look(value, max_pixels=max_pixels).deep:
+                peaks.append(peak(value, max_pixels))
+    return next((depth for depth in DEPTHS if peaks and max(peaks) < 2**depth), DEEPEST)
+
+
+def _spread(values: Sequence[object], most: int) -> Sequence[object]:
+    return values[:: math.ceil(len(values) / most)] if values else ()
 
 
 def _size(headers: Sequence[Header]) -> tuple[int, int]:

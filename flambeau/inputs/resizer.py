@@ -40,6 +40,8 @@ class Wanted:
     max_pixels: int
     need: Need | None
     """How small the decoder may make it; None: not at all."""
+    depth: int
+    """Bits that the levels of 16-bit pictures use."""
 
 
 class Resizer(Named):
@@ -77,7 +79,7 @@ class Pillow(Resizer):
 
     def read(self, value: object, wanted: Wanted) -> Pixels:
         """A path, bytes, an array or a PIL image -> (height, width) grey or (height, width, 3) RGB as wanted."""
-        decoded = picture(value, max_pixels=wanted.max_pixels, need=wanted.need)
+        decoded = picture(value, max_pixels=wanted.max_pixels, need=wanted.need, depth=wanted.depth)
         return np.asarray(fit(decoded.image, (decoded.height, decoded.width), wanted))
 
 
@@ -106,7 +108,7 @@ class Simd(Resizer):
             ExtraMissing: cykooz.resizer is not installed.
         """
         self.require()
-        pixels, stored = stored_pixels(value, wanted.max_pixels, wanted.need)
+        pixels, stored = stored_pixels(value, wanted.max_pixels, wanted.need, wanted.depth)
         return fit_pixels(pixels, stored, wanted)
 
 

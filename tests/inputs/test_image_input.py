@@ -121,10 +121,37 @@ def test_only_a_part_of_a_large_sample_is_looked_at(monkeypatch):
     original = recognition.look
     monkeypatch.setattr(recognition, "look", lambda *given, **options: looked.append(1) or original(*given, **options))
     ImageInput().resolve(made(1) * 5000)
-    assert 128 <= len(looked) <= 256
+    assert 128 <= len(looked) <= 256 + 32
     looked.clear()
-    ImageInput(size=8, resize="pad", channels=1).resolve(["never opened"])
+    ImageInput(size=8, resize="pad", channels=1, depth=16).resolve(["never opened"])
     assert not looked
+
+
+@pytest.mark.parametrize(("high", "depth"), [(200, 8), (1023, 10), (1024, 12), (4095, 12), (9_000, 14), (16_384, 16), (65_535, 16)])
+def test_how_deep_sixteen_bit_pictures_are(high, depth, tmp_path):
+    dark = np.linspace(0, high, 400).astype(np.uint16).reshape(20, 20)
+    Image.fromarray(dark).save(tmp_path / "deep.png")
+    Image.fromarray(dark // 3).save(tmp_path / "deep.tif")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "deep.png").read_bytes()[:60])
+    for values in ([dark, dark // 2], [tmp_path / "damaged.png", tmp_path / "deep.tif", tmp_path / "deep.png", np.zeros((20, 20), np.uint8)]):
+        settled = ImageInput().resolve(values)
+        assert settled.depth == depth
+    read = settled.read(tmp_path / "deep.png")
+    assert np.array_equal(read, settled.read(dark))
+    assert np.array_equal(read[0], np.rint(dark / (2**depth - 1) * 255))
+    assert settled.fit([read]).read(dark).tolist() == read.tolist()
+    assert len(settled.describe()) == (depth < 16)
+
+
+def test_depth_is_of_sixteen_bit_pictures_alone():
+    assert ImageInput().resolve(made(3)).depth == 16
+    shallow = ImageInput(size=2, resize="pad", channels=1, depth=10)
+    assert shallow.read(np.array([[0, 7], [100, 255]], np.uint8)).tolist() == [[[0, 7], [100, 255]]]
+    assert shallow.read(np.array([[0, 511], [512, 1023]], np.uint16)).tolist() == [[[0, 127], [128, 255]]]
+    assert shallow.reading_key() != shallow.model_copy(update={"depth": 12}).reading_key()
+    with pytest.raises(DataError, match="image-deeper") as caught:
+        shallow.read(np.array([[0, 1024]], np.uint16))
+    assert "1,024" in str(caught.value)
 
 
 def test_augmentation_is_settled_without_a_flip():

@@ -39,7 +39,7 @@ def test_extreme_shapes(resize, shape):
 
 def test_a_reduced_decoding_does_not_move_the_crop():
     large = Image.effect_mandelbrot((1201, 801), (-2, -1.2, 1, 1.2), 40)
-    wanted = Wanted((64, 64), "crop", "bilinear", 10**7, None)
+    wanted = Wanted((64, 64), "crop", "bilinear", 10**7, None, 16)
     one, other = (np.asarray(fit(each, (801, 1201), wanted), float) for each in (large, large.reduce(4)))
     assert np.abs(one - other).mean() < 3
 

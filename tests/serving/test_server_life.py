@@ -400,16 +400,18 @@ def test_an_answered_request_leaves_nothing_to_the_garbage_collector(address, pi
     body = content(pictures[0])
     request = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {media}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
     where = urlsplit(address)
-    with socket.create_connection((where.hostname, where.port)) as connection:
-        answer_to(connection, request)
-        gc.collect()
-        gc.disable()
-        try:
+    gc.freeze()  # a search through all that the tests hold could take longer than a connection may be idle
+    gc.disable()
+    try:
+        with socket.create_connection((where.hostname, where.port)) as connection:
+            answer_to(connection, request)
+            gc.collect()
             for _ in range(20):
                 answer_to(connection, request)
             left = gc.collect()
-        finally:
-            gc.enable()
+    finally:
+        gc.enable()
+        gc.unfreeze()
     assert left < 20, f"{left / 20} objects for each request"
 
 
@@ -420,7 +422,9 @@ def answer_to(connection: socket.socket, request: bytes) -> bytes:
     while b"\r\n\r\n" not in data and (piece := connection.recv(65536)):
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    stated = re.search(rb"content-length: (\d+)", head)
+    assert stated, data
+    length = int(stated[1])
     return head + (body if len(body) == length else body + connection.recv(length - len(body), socket.MSG_WAITALL))
 
 
