@@ -22,6 +22,7 @@ from flambeau.serving.metrics import MEDIA, UNKNOWN_ROUTE, Metrics
 from flambeau.serving.model import ServedModel
 from flambeau.serving.pages import Pages
 from flambeau.serving.predict import Predict
+from flambeau.serving.rules import check_rules
 from flambeau.serving.whole import LARGEST, Whole
 
 log = logging.getLogger("flambeau.serving")
@@ -135,7 +136,7 @@ class App:
         hold: Hold | None = scope.get("extensions", {}).pop(HOLD, {}).get("for")
         request = Request.of(scope)
         try:
-            reply = await self._answer(request, receive)
+            reply = await self._answer(scope, request, receive)
         except ClientLeft:
             self._batcher.forget()
             return
@@ -150,7 +151,7 @@ class App:
         found = self._routed(request)
         if isinstance(found, Reply):
             return found
-        self._intake.take_whole(request, body, found.max_bytes)
+        self._intake.take_whole(request, body, found)
         asked = found.understand(request, body)
         ticket = self._batcher.submit(asked.reads, request.num_bytes, partial(self._finish, whole, asked, begin))
         whole.give_up = partial(self._give_up, whole, ticket, begin)
@@ -167,9 +168,10 @@ class App:
             raise UsageError("cross-site")
         return handler(request)
 
-    async def _answer(self, request: Request, receive: Receive) -> Reply:
+    async def _answer(self, scope: Message, request: Request, receive: Receive) -> Reply:
         """What to answer, whatever happens."""
         try:
+            check_rules(scope)
             found = self._routed(request)
             return found if isinstance(found, Reply) else await self._ask(request, receive, found)
         except FlambeauError as error:
@@ -184,7 +186,7 @@ class App:
 
     async def _ask(self, request: Request, receive: Receive, door: Door) -> Reply:
         """What the model answers; what takes long besides is done in a thread."""
-        body = await self._intake.read(request, receive, door.max_bytes)
+        body = await self._intake.read(request, receive, door)
         understand = partial(door.understand, request, body)
         del body
         asked = await asyncio.to_thread(understand) if request.num_bytes > LARGEST and not door.is_quick else understand()

@@ -101,6 +101,8 @@ class Door:
     max_bytes: int
     understand: Callable[[Request, bytes], Asked]
     """Raises a FlambeauError: the body makes no sense."""
+    example: str = "application/json"
+    """The Content-Type of a body to show in examples."""
     is_quick: bool = False
     """Whether `understand` takes no time, whatever the size of the body."""
 
@@ -113,7 +115,7 @@ class Intake:
         self.held_bytes = 0
         """Of all requests that have not been answered."""
 
-    def take_whole(self, request: Request, body: bytes, max_bytes: int) -> None:
+    def take_whole(self, request: Request, body: bytes, door: Door) -> None:
         """Count a body that has come in one piece.
 
         Raises:
@@ -121,12 +123,12 @@ class Intake:
             FlambeauError: the server holds too much already.
         """
         request.is_read = True
-        _check_head(request, max_bytes)
-        self._take(request, body, max_bytes)
+        _check_head(request, door.max_bytes)
+        self._take(request, body, door.max_bytes)
         if not body:
-            raise UsageError("request-empty")
+            raise UsageError("request-empty", example=door.example)
 
-    async def read(self, request: Request, receive: Receive, max_bytes: int) -> bytes:
+    async def read(self, request: Request, receive: Receive, door: Door) -> bytes:
         """The body, taken in piece by piece.
 
         Raises:
@@ -134,13 +136,13 @@ class Intake:
             FlambeauError: the server holds too much already.
             ClientLeft: the client went away in between.
         """
-        _check_head(request, max_bytes)
+        _check_head(request, door.max_bytes)
         try:
-            pieces = await self._pieces(request, receive, max_bytes)
+            pieces = await self._pieces(request, receive, door.max_bytes)
         except TimeoutError:
             raise UsageError("body-slow", received=request.num_bytes) from None
         if not request.num_bytes:
-            raise UsageError("request-empty")
+            raise UsageError("request-empty", example=door.example)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def release(self, request: Request) -> None:

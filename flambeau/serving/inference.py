@@ -21,7 +21,7 @@ from flambeau.serving.config import Limits
 from flambeau.serving.exchange import Asked, Door, Reply, Request
 from flambeau.serving.forward import Encoded, Read, Result
 from flambeau.serving.model import ServedModel
-from flambeau.serving.wire import WIRES
+from flambeau.serving.wire import TEXT, WIRES, Wire
 from flambeau.types import Array
 from flambeau.version import __version__
 
@@ -59,7 +59,7 @@ def model_metadata(model: ServedModel) -> dict[str, object]:
             for name, spec in specs.items()
         ],
         "outputs": [{"name": ANSWERS, "datatype": "FP32", "shape": [-1, len(model.predictor.target.answers)]}],
-        "parameters": {"labels": model.signature.get("labels"), "raw": "an input of datatype BYTES and shape [n] takes raw files as base64"},
+        "parameters": {"labels": model.signature.get("labels"), **_raw(model)},
     }
 
 
@@ -114,16 +114,15 @@ class Infer:
         spec = preprocessor.spec
         datatype = strict_json.a_text(tensor["datatype"], f"{where}.datatype")
         shape = self._shape(tensor["shape"], f"{where}.shape")
-        wire = WIRES.get(self._model.input_type(name))
-        if datatype == RAW and wire is not None and wire.media is not None:
+        wire = _raw_wire(self._model, name)
+        if datatype == RAW and wire is not None:
             data = _flat(tensor["data"], f"{where}.data")
             if shape != (len(data),):
                 raise UsageError("tensor-shape", where=f"{where}.shape", shape=list(shape), expected=f"[{len(data)}]")
             return [wire.from_json(value, f"{where}.data[{place}]") for place, value in enumerate(data)]
         if datatype != DATATYPES[spec.dtype]:
-            raise UsageError(
-                "tensor-type", where=f"{where}.datatype", datatype=datatype[:20], expected=text("kind-or", one=DATATYPES[spec.dtype], other=RAW)
-            )
+            expected = DATATYPES[spec.dtype] if wire is None else text("kind-or", one=DATATYPES[spec.dtype], other=RAW)
+            raise UsageError("tensor-type", where=f"{where}.datatype", datatype=datatype[:20], expected=expected)
         if len(shape) != len(spec.shape) + 1 or any(size not in (None, got) for size, got in zip(spec.shape, shape[1:], strict=True)):
             expected = ", ".join(["n", *("any" if size is None else str(size) for size in spec.shape)])
             raise UsageError("tensor-shape", where=f"{where}.shape", shape=list(shape), expected=f"[{expected}]")
@@ -146,6 +145,19 @@ class Infer:
         """Raw values go the whole road; arrays have been encoded by the client."""
         inputs = self._model.predictor.inputs
         return {name: value if isinstance(value, np.ndarray) else inputs[name].encode(value) for name, value in values.items()}
+
+
+def _raw_wire(model: ServedModel, name: str) -> Wire | None:
+    """How the raw values of an input travel; None where it takes tensors alone."""
+    wire = WIRES.get(model.input_type(name))
+    return wire if wire is not None and wire.media is not None else None
+
+
+def _raw(model: ServedModel) -> dict[str, str]:
+    """What the metadata say of raw values, if any input takes them."""
+    wires = {name: _raw_wire(model, name) for name in model.predictor.inputs}
+    kinds = {name: "texts" if wire.media == TEXT else "files as base64" for name, wire in wires.items() if wire is not None}
+    return {"raw": "; ".join(f"{name}: datatype {RAW} and shape [n] takes raw {kind}" for name, kind in kinds.items())} if kinds else {}
 
 
 def _flat(value: object, where: str) -> list[object]:

@@ -10,13 +10,14 @@ import orjson
 from flambeau.errors import DataError, FlambeauError, UsageError
 from flambeau.predictor import plain
 from flambeau.serving import strict_json
+from flambeau.serving.charset import UTF_8, charset_of, decoded
 from flambeau.serving.config import Limits
 from flambeau.serving.exchange import Asked, Door, Reply, Request
 from flambeau.serving.form import FormFiles
 from flambeau.serving.forward import Answer, Result
 from flambeau.serving.model import ServedModel
 from flambeau.serving.problems import abroad
-from flambeau.serving.wire import OCTETS, Wire, wires_of
+from flambeau.serving.wire import OCTETS, TEXT, Wire, wires_of
 from flambeau.types import Example
 
 JSON = "application/json"
@@ -32,15 +33,16 @@ class Predict:
         self._wires = wires_of(model.predictor.inputs)
         self._only = next(iter(self._wires.items())) if len(self._wires) == 1 else None
         self._max_items = limits.max_items
-        self._of_json = Door(limits.max_json_bytes, self._json)
-        self._of_form = Door(limits.max_body_bytes, self._form)
-        self._of_value = Door(limits.max_body_bytes, self._value, is_quick=True)
+        example = JSON if self._only is None else self._only[1].example
+        self._of_json = Door(limits.max_json_bytes, self._json, example)
+        self._of_form = Door(limits.max_body_bytes, self._form, example)
+        self._of_value = Door(limits.max_body_bytes, self._value, example, is_quick=True)
 
     def door(self, request: Request) -> Door:
         """How the body of a request is understood.
 
         Raises:
-            UsageError: it is of no kind that this model takes.
+            UsageError: it is of no kind that this model takes, or a text in no charset that Python knows.
             DataError: the model takes several fields, so a bare value means nothing.
         """
         media = request.media_type()
@@ -52,11 +54,17 @@ class Predict:
         if wire.media is None or (not media.startswith(wire.media) and media != OCTETS):
             known = JSON if wire.media is None else f"{wire.media}*, {OCTETS}, {FORM}, {JSON}"
             raise UsageError("media-type-unknown", media=media[:80] or "no Content-Type", known=known, example=wire.example)
+        if wire.media == TEXT and (charset := charset_of(request.header(b"content-type"))) != UTF_8:
+            return Door(self._of_value.max_bytes, partial(self._text, charset), wire.example)
         return self._of_value
 
     def _value(self, request: Request, body: bytes) -> Asked:
         name, _ = self._only_input()
         return self._asked(request, [{name: body}])
+
+    def _text(self, charset: str, request: Request, body: bytes) -> Asked:
+        name, _ = self._only_input()
+        return self._asked(request, [{name: decoded(body, charset)}])
 
     def _form(self, request: Request, body: bytes) -> Asked:
         name, _ = self._only_input()

@@ -18,6 +18,7 @@ MEDIA = b"application/problem+json"
 STATUS = {
     "request-empty": 400,
     "request-not-http": 400,
+    "host-missing": 400,
     "json-invalid": 400,
     "json-key-twice": 400,
     "form-invalid": 400,
@@ -35,14 +36,18 @@ STATUS = {
     "items-too-many": 413,
     "media-type-unknown": 415,
     "encoding-unknown": 415,
+    "charset-unknown": 415,
+    "expectation-unknown": 417,
     "request-field-unknown": 422,
     "request-value-type": 422,
     "number-invalid": 422,
     "text-invalid": 422,
+    "charset-wrong": 422,
     "url-refused": 422,
     "header-too-large": 431,
     "answer-invalid": 422,
     "server-bug": 500,
+    "transfer-encoding-unknown": 501,
     "queue-full": 503,
     "queue-expired": 503,
     "server-draining": 503,
@@ -96,3 +101,12 @@ def headers_of(error: FlambeauError) -> list[tuple[bytes, bytes]]:
     if isinstance(allow := error.facts.get("allow"), str):
         headers.append((b"allow", allow.encode()))
     return headers
+
+
+def message_of(error: FlambeauError) -> bytes:
+    """The error as a whole HTTP answer, the last one on its connection."""
+    status, body = status_of(error), body_of(error)
+    length = str(len(body)).encode()
+    headers = [(b"content-type", MEDIA), (b"content-length", length), (b"connection", b"close"), *headers_of(error)]
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(name + b": " + value for name, value in headers), b"", body]
+    return b"\r\n".join(lines)

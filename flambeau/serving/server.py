@@ -29,7 +29,8 @@ from flambeau.inputs.quiet import without_pillow_warnings
 from flambeau.serving.app import App, create_app
 from flambeau.serving.config import Limits
 from flambeau.serving.model import Ready, ServedModel
-from flambeau.serving.protocol import Protocol, ServerConfig
+from flambeau.serving.protocol import Protocol
+from flambeau.serving.settings import ServerConfig
 
 GRACE_SECONDS = 0.25
 """After the signal: not ready any more, but still accepting, while open connections are told to close after their answer."""

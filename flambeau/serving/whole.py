@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 METHODS = {b"GET": "GET", b"POST": "POST"}
 LARGEST = (64 << 10) - 1
 """Bytes of a body that may go this way: making sense of more may hold up everybody else."""
+PIECES_SECONDS = 0.05
+"""So long a small body may take to come if its request is to count as whole: many clients send it behind the head, in a packet of its own."""
+UNUSUAL = frozenset({b"expect", b"transfer-encoding"})
+"""Headers that may ask what only the way of ASGI looks at."""
 
 
 class Whole:

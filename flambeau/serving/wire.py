@@ -15,6 +15,7 @@ from flambeau.messages import text
 from flambeau.serving import strict_json
 
 OCTETS = "application/octet-stream"
+TEXT = "text/"
 MAX_DEPTH = 3
 """Lists in lists of a series, the outer one included."""
 _URL = re.compile(r"\s*(https?|ftp|file|data):", re.IGNORECASE)
@@ -88,14 +89,14 @@ _SERIES = {"type": "array", "items": {"type": ["array", "number", "null"]}}
 WIRES: Mapping[str, Wire] = {
     "image": Wire(_BASE64, octets_from_base64, "image/", "image/jpeg"),
     "audio": Wire(_BASE64, octets_from_base64, "audio/", "audio/wav"),
-    "text": Wire({"type": "string"}, strict_json.a_text, "text/", "text/plain"),
+    "text": Wire({"type": "string"}, strict_json.a_text, TEXT, "text/plain"),
     "sequence": Wire(_SERIES, numbers),
 }
 """By modality."""
 
 OF_OTHERS: Mapping[SentAs, Wire] = {
     "file": Wire(_BASE64, octets_from_base64, "application/", OCTETS),
-    "text": Wire({"type": "string"}, strict_json.a_text, "text/", "text/plain"),
+    "text": Wire({"type": "string"}, strict_json.a_text, TEXT, "text/plain"),
     "json": Wire({}, lambda value, where: value),
 }
 """For a modality of others, by what it says of itself."""

@@ -217,6 +217,13 @@ def test_too_large_is_told_before_the_body_is_read(address):
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "request-not-http"),
         (b"GET / HTTP/9.9\r\n\r\n", 400, "request-not-http"),
+        (b"GET /model HTTP/1.1\r\n\r\n", 400, "host-missing"),
+        (b"GET /model?a=1 HTTP/1.1\r\na: b\r\n\r\n", 400, "host-missing"),
+        (b"POST /predict HTTP/1.1\r\ncontent-type: image/png\r\ncontent-length: 3\r\n\r\nabc", 400, "host-missing"),
+        (b"POST /predict HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\ncontent-length: 3\r\n\r\nabc", 417, "expectation-unknown"),
+        (b"GET /model HTTP/1.1\r\nhost: x\r\nexpect: 100-continue, more\r\n\r\n", 417, "expectation-unknown"),
+        (b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "transfer-encoding-unknown"),
+        (b"POST /predict?preview=1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n", 501, "transfer-encoding-unknown"),
         (b"GET /model HTTP/1.1\r\nbad header\r\n\r\n", 400, "request-not-http"),
         (b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400, "request-not-http"),
         (b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n", 400, "request-not-http"),
@@ -343,6 +350,13 @@ def test_expect_continue(address, pictures):
         assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
         connection.sendall(pictures[0])
         assert connection.recv(20).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /v2/health/live HTTP/1.0\r\n\r\n", b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n"]
+)
+def test_what_the_rules_of_http_allow(address, head):
+    assert exchange(address, head).startswith(b"HTTP/1.1 200")
 
 
 def test_an_upgrade_is_not_followed(address):

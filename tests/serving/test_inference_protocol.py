@@ -192,3 +192,33 @@ def test_a_tensor_is_one_that_the_server_could_have_encoded(model, run_server, l
             reply = client.post(PATH, json=asked(value))
             assert (reply.status_code, reply.json()["code"]) == (422, "tensor-values")
     assert not seen
+
+
+@pytest.mark.parametrize(
+    ("make", "accepts", "raw"),
+    [
+        (rows, "FP64", None),
+        (series, "FP32", None),
+        (lambda: texts(1), "INT64 or BYTES", "value: datatype BYTES and shape [n] takes raw texts"),
+    ],
+    ids=["rows", "series", "words"],
+)
+def test_only_inputs_that_take_raw_values_say_so(model, run_server, limits, make, accepts, raw):
+    import httpx
+
+    with run_server(served_on(make(), model, []), limits) as url, httpx.Client(base_url=url) as client:
+        assert client.get("/v2/models/digits").json()["parameters"].get("raw") == raw
+        for datatype in ("BOOL", *(["BYTES"] if raw is None else [])):
+            reply = client.post(PATH, json={"inputs": [{"name": "value", "shape": [1], "datatype": datatype, "data": ["a"]}]})
+            assert reply.json()["message" if "message" in reply.json() else "detail"] == f"datatype {datatype} does not fit: expected {accepts}"
+            assert "BYTES" not in reply.json()["fix"]
+        if raw is not None:
+            given = {"name": "value", "shape": [2], "datatype": "BYTES", "data": ["good film", "bad"]}
+            assert client.post(PATH, json={"inputs": [given]}).json()["outputs"][0]["shape"] == [2, 10]
+        empty = client.post(PATH, content=b"", headers={"content-type": "application/json"}).json()
+        assert empty["code"] == "request-empty" and "application/json" in empty["fix"] and "photo" not in empty["fix"]
+
+
+def test_raw_files_are_told_of_a_picture(client):
+    assert client.get("/v2/models/digits").json()["parameters"]["raw"] == "image: datatype BYTES and shape [n] takes raw files as base64"
+    assert client.post(PATH, json={"inputs": [tensor(datatype="FP32")]}).json()["detail"].endswith("expected UINT8 or BYTES")

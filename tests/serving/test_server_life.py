@@ -26,8 +26,9 @@ import flambeau.serving
 from flambeau.errors import DeviceError, UsageError
 from flambeau.serving.app import create_app
 from flambeau.serving.config import Limits
-from flambeau.serving.protocol import Protocol, ServerConfig
+from flambeau.serving.protocol import Protocol
 from flambeau.serving.server import Server, bind, serve
+from flambeau.serving.settings import ServerConfig
 
 HERE = Path(__file__).parent
 SERVER = """

@@ -17,7 +17,8 @@ from flambeau.serving import app as application
 from flambeau.serving.app import Brake, create_app
 from flambeau.serving.config import Limits
 from flambeau.serving.flow import Flow
-from flambeau.serving.protocol import Protocol, ServerConfig
+from flambeau.serving.protocol import Protocol
+from flambeau.serving.settings import ServerConfig
 from flambeau.serving.whole import LARGEST
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -270,7 +271,7 @@ def test_who_is_held_is_not_read_before_the_last_hold_is_over():
             self.is_reading = True
 
     async def main():
-        flow = Flow(transport := Transport(), [], Limits())
+        flow = Flow(transport := Transport(), [], Limits(), lambda _: None)
         flow.hold(0.05)
         flow.hold(0.3)
         flow.resume_reading()
