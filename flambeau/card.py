@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from flambeau.evaluation.kinds import EVALUATIONS
+from flambeau.inputs.input import Input
+from flambeau.inputs.union import INPUTS
 from flambeau.messages import printable
 
 ANSWERS: Mapping[str, str] = MappingProxyType(
@@ -45,7 +47,7 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "",
             "## Use",
             "```",
-            "flambeau predict model.flambeau new.jpg",
+            f"flambeau predict model.flambeau new{_ending([entry['type'] for entry in signature['inputs'].values()])}",
             "flambeau serve model.flambeau",
             "```",
             "`model.onnx` takes the encoded inputs below, batch axis first, and gives these numbers in order: "
@@ -71,6 +73,12 @@ def model_card(signature: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _ending(types: Sequence[str]) -> str:
+    """The kinds of the inputs -> the ending of a file that the model can be asked about."""
+    chosen = [one for one in INPUTS if one.kind() in types] if len(types) == 1 else []
+    return chosen[0].file_ending if chosen else Input.file_ending
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

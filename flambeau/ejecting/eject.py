@@ -34,6 +34,7 @@ from flambeau.restoring import restore_network
 from flambeau.runfolder import find_run
 from flambeau.storage import UNFINISHED, writing
 from flambeau.tasks.custom_task import CustomTarget
+from flambeau.tasks.regression import numbers_of
 from flambeau.testing import own_test_split, recipe_of
 from flambeau.types import Array, Example
 
@@ -92,10 +93,11 @@ def _write(building: Path, loaded: Artifact, model: Path, with_data: bool, allow
     write_model(written, name, network, recorder)
     write_predict(written, predictor.inputs, predictor.target, usage, recipe.data.encoding)
     varied = [f"augmentation of {column} ({', '.join(one.variations())})" for column, one in recipe.inputs.items() if one.variations()]
-    missing = write_train(written, name, network, predictor.target, recipe.training, varied, allow_code)
+    weight = recipe.task.weight if recipe.task else None
+    missing = write_train(written, name, network, predictor.target, recipe.training, weight is not None, varied, allow_code)
     shutil.copyfile(loaded.path / "weights.safetensors", building / "weights.safetensors")
     if with_data:
-        np.savez(building / DATA, **_data(loaded, model))  # type: ignore[arg-type]  # no array is called allow_pickle
+        np.savez(building / DATA, **_data(loaded, model, weight))  # type: ignore[arg-type]  # no array is called allow_pickle
     kinds = ", ".join(f"{escaped(column)} ({kind})" for column, kind in zip(predictor.inputs, _kinds(loaded), strict=True))
     written.files["README.md"] = templates.README.format(
         name=escaped(name),
@@ -121,13 +123,15 @@ def _kinds(loaded: Artifact) -> list[str]:
     return [chosen.type for chosen in loaded.predictor.inputs.values()]
 
 
-def _data(loaded: Artifact, model: Path) -> dict[str, Array]:
-    """The encoded training and validation examples and their targets, as train.py takes them."""
+def _data(loaded: Artifact, model: Path, weight: str | None) -> dict[str, Array]:
+    """The encoded training and validation examples, their targets and the weights in the column `weight`, as train.py takes them."""
     arrays: dict[str, Array] = {}
     for split in (TRAIN, VALID):
         examples, labels = own_test_split(find_run(model), split)
         arrays.update({f"{split}/{name}": tensor for name, tensor in _encoded(loaded, examples).items()})
-        arrays[f"{split}/target"] = np.stack([loaded.predictor.target.encode(label) for label in labels])
+        arrays[f"targets/{split}"] = np.stack([loaded.predictor.target.encode(label) for label in labels])
+        if weight is not None and split == TRAIN:
+            arrays[f"weights/{split}"] = np.array([numbers_of(example[weight], weight)[0] for example in examples], np.float32)
     return arrays
 
 

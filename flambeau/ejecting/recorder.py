@@ -47,6 +47,11 @@ class Recorder:
         """How an object was constructed."""
         return self._calls.get(id(thing))
 
+    @property
+    def everything(self) -> list[object]:
+        """All whose constructors were seen."""
+        return [call.made for call in self._calls.values()]
+
     def created(self, thing: object) -> Call | None:
         """The call of timm.create_model that made an object."""
         return self._whole.get(id(thing))

@@ -83,16 +83,41 @@ def predict(network: Network, examples: Sequence[Mapping[str, object]]) -> list[
     return [{{name: value for name, value in vars(one).items() if value is not None}} for one in decoded]
 
 
+def read_csv(path: Path) -> list[dict[str, object]]:
+    """The rows of a CSV file by column. Its delimiter is that by which the first rows get equally many cells, and most of them."""
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    {decode}
+    lines = list(io.StringIO(text, newline=""))
+    csv.field_size_limit(1 << 22)  # characters of a long text
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        widths = [len(row) for row in csv.reader(lines[:20], delimiter=delimiter) if row]
+        return (sum(width == widths[0] for width in widths), widths[0]) if widths and widths[0] > 1 else (0, 0)
+
+    rows = [row for row in csv.reader(lines, delimiter=max(",;\\t|", key=fit), strict=True) if row]
+    return [dict(zip(map(str.strip, rows[0]), row, strict=True)) for row in rows[1:]]
+
+
+def with_files(rows: list[dict[str, object]], folder: Path) -> list[dict[str, object]]:
+    """The rows with paths in place of cells that name files, relative to the folder of their table: where half of a column's first do."""
+    for column in [field for name, one in INPUTS.items() for field in one.fields(name)]:
+        cells = [cell for row in rows[:100] if isinstance(cell := row.get(column), str) and cell]
+        if sum(os.path.isfile(folder / cell) for cell in cells) * 2 >= len(cells) > 0:
+            rows = [{{**row, column: folder / str(row[column])}} for row in rows]
+    return rows
+
+
 def read_arguments(arguments: Sequence[str]) -> list[dict[str, object]]:
     """Files and texts of the command line -> raw examples. A .csv file has one example a row, a .jsonl file one a line."""
     examples: list[dict[str, object]] = []
     for argument in arguments:
         path = Path(argument)
-        if path.suffix.lower() == ".csv":
-            with path.open(encoding="{encoding}", newline="") as file:
-                examples += [{{**row}} for row in csv.DictReader(file)]
-        elif path.suffix.lower() == ".jsonl":
-            examples += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if path.suffix.lower() in (".csv", ".tsv", ".tab"):
+            examples += with_files(read_csv(path), path.parent)
+        elif path.suffix.lower() in (".jsonl", ".ndjson"):
+            lines = path.read_text(encoding="utf-8-sig").split("\\n")
+            examples += with_files([json.loads(line) for line in lines if line.strip()], path.parent)
         else:
             value = np.load(path) if path.suffix == ".npy" else path if path.is_file() else argument
             examples.append({{field: value for name, one in INPUTS.items() for field in one.fields(name)}})
@@ -112,6 +137,15 @@ if __name__ == "__main__":
     main()
 '''
 
+DECODE = "text = content.decode(encoding)"
+"""What a file of predict.py is read by where the recipe names no encoding."""
+
+DECODE_OTHER = """try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode({other})"""
+"""Where it names one: for files that are not UTF-8."""
+
 TRAIN = '''"""Trains the network from scratch on data.npz, by the recipe of {name}.
 
     python train.py            # writes weights.new.safetensors
@@ -129,13 +163,7 @@ SEED = {seed}
 {definitions}
 
 
-def groups(network: nn.Module) -> list[dict[str, object]]:
-    """Matrices and kernels are pulled towards 0, norms and biases are not."""
-    parameters = [one for one in network.parameters() if one.requires_grad]
-    return [
-        {{"params": [one for one in parameters if one.ndim > 1], "weight_decay": {weight_decay}}},
-        {{"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0}},
-    ]
+{parameters}
 
 
 def tensors(network: Network, data: dict[str, np.ndarray], split: str, rows: np.ndarray) -> list[torch.Tensor]:
@@ -151,24 +179,29 @@ def train() -> Network:
     optimizer = {optimizer}
     schedule = {schedule}
     peaks = [group["lr"] for group in optimizer.param_groups]
-    targets = torch.from_numpy(data["train/target"])
-    wanted = torch.from_numpy(data["valid/target"])
-    everything = np.arange(len(wanted))
+    targets = torch.from_numpy(data["targets/train"])
+    wanted = torch.from_numpy(data["targets/valid"])
+{weights}    everything = np.arange(len(wanted))
     size = len(targets) if BATCH_SIZE == "all" else BATCH_SIZE
-    steps = EPOCHS * -(-len(targets) // size)
+    edges = [*range(0, len(targets), size), len(targets)]
+    if size > 1 and len(edges) > 2 and edges[-1] - edges[-2] == 1:
+        del edges[-2]  # batch norm cannot be computed on a single example: it joins the batch before
+    steps = EPOCHS * (len(edges) - 1)
     best, kept, step, history = float("inf"), {{}}, 0, []
     for epoch in range(1, EPOCHS + 1):
         network.train()
         order = torch.randperm(len(targets))
-        for start in range(0, len(targets), size):
-            rows = order[start : start + size]
+        for start, end in pairwise(edges):
+            rows = order[start:end]
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * schedule.factor(step, steps, history)
             batch = tensors(network, data, "train", rows.numpy())
 
             def closure() -> torch.Tensor:
+                torch.manual_seed(SEED + step)  # the same dropout, however often the optimizer calls this
                 optimizer.zero_grad()
-                loss = loss_of(network.logits(*batch), targets[rows]).mean()
+                each = loss_of(network.logits(*batch), targets[rows])
+                loss = {mean}
                 loss.backward()
                 if CLIP is not None:
                     torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
@@ -190,6 +223,25 @@ def train() -> Network:
 if __name__ == "__main__":
     save_file(train().state_dict(), HERE / "weights.new.safetensors")
 '''
+
+GROUPS = '''def groups(network: nn.Module) -> list[dict[str, object]]:
+    """Matrices and kernels are pulled towards 0, norms and biases are not."""
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    return [
+        {{"params": [one for one in parameters if one.ndim > 1], "weight_decay": {weight_decay}}},
+        {{"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0}},
+    ]'''
+"""The parameters of most optimizers in train.py."""
+
+PARAMETERS = '''def parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Those that can learn."""
+    return [one for one in network.parameters() if one.requires_grad]'''
+"""Those of an optimizer that treats all alike."""
+
+WEIGHTS = """    weights = torch.from_numpy(data["weights/train"])
+"""
+WEIGHTED_MEAN = "(each * weights[rows]).sum() / weights[rows].sum()"
+"""The loss of a batch where each example has a weight."""
 
 README = """# {name}
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from flambeau.ejecting.expressions import Expressions
 from flambeau.ejecting.homes import PLAIN
 from flambeau.ejecting.recorder import Recorder
 from flambeau.ejecting.shaking import Shaker
+from flambeau.ejecting.standing_in import stand_in
 from flambeau.inputs.input import Preprocessor
 from flambeau.network.build import Network
 from flambeau.network.modules import FromTap
@@ -28,6 +30,21 @@ from flambeau.version import __version__
 FUTURE = "from __future__ import annotations"
 ROOTS = {"take", "read", "finish", "fields", "decode"}
 """What predict.py calls of preprocessors and targets."""
+
+DONE: Mapping[str, object] = MappingProxyType(
+    {
+        "keep_best": True,
+        "accumulate": 1,
+        "l1": 0.0,
+        "ema": None,
+        "swa": None,
+        "groups": (),
+        "layer_decay": 1.0,
+        "unfreeze": None,
+        "sampling": "shuffle",
+    }
+)
+"""What train.py does, of settings of which it can do nothing else."""
 
 
 @dataclass
@@ -69,8 +86,8 @@ def write_model(written: Written, name: str, network: Network, recorder: Recorde
 
 def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], target: Target, usage: str, encoding: str | None) -> None:
     """predict.py, and words.json where lists are long. Its tables are UTF-8, or of the encoding that the recipe names."""
-    names = {"HERE", "WORDS", "INPUTS", "TARGET", "encode", "collate", "answer", "predict", "read_arguments", "main", "load", "Network"}
-    modules = {"csv", "json", "sys", "np", "torch", "Path", "Mapping", "Sequence"}
+    names = {"HERE", "WORDS", "INPUTS", "TARGET", "encode", "collate", "answer", "predict", "read_csv", "with_files", "read_arguments", "main"}
+    modules = {"codecs", "csv", "io", "json", "os", "sys", "np", "torch", "Path", "Mapping", "Sequence", "load", "Network"}
     shaker = Shaker(names | modules, ROOTS)
     expressions = Expressions(shaker, Recorder(()))
     later = {name: expressions.settings(chosen, name) for name, chosen in preprocessors.items()}
@@ -79,13 +96,14 @@ def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], t
     inputs = laid_out(mapping((name, code()) for name, code in later.items()), 9, 0)
     meaning = laid_out(aim(), 9, 0)
     more = [
-        *("import csv", "import json", "import sys", "import numpy as np", "import torch", "from pathlib import Path"),
+        *("import codecs", "import csv", "import io", "import json", "import os", "import sys", "import numpy as np", "import torch"),
+        "from pathlib import Path",
         *("from collections.abc import Mapping, Sequence", "from model import Network, load"),
     ]
     words = 'WORDS = json.loads((HERE / "words.json").read_text(encoding="utf-8"))\n"""Lists that are too long for the code."""\n'
     written.files["predict.py"] = templates.PREDICT.format(
         usage=usage,
-        encoding=encoding or "utf-8-sig",
+        decode=templates.DECODE_OTHER.format(other=literal(encoding)) if encoding else templates.DECODE,
         imports=written.imports(shaker, more),
         words=words if expressions.words else "",
         definitions=definitions,
@@ -97,29 +115,36 @@ def write_predict(written: Written, preprocessors: Mapping[str, Preprocessor], t
 
 
 def write_train(
-    written: Written, name: str, network: Network, target: Target, training: TrainingConfig, varied: Sequence[str], code: bool
+    written: Written, name: str, network: Network, target: Target, training: TrainingConfig, weighted: bool, varied: Sequence[str], code: bool
 ) -> list[str]:
-    """train.py -> what of the recipe it does not do."""
-    shaker = Shaker(
-        {"HERE", "EPOCHS", "BATCH_SIZE", "CLIP", "SEED", "groups", "tensors", "train", "Network", "np", "torch", "nn", "Path"}, {"factor"}
-    )
+    """train.py -> what of the recipe it does not do.
+
+    Args:
+        weighted: whether each example has a weight in the loss.
+        varied: the variations of the recipe, for people.
+        code: allow a loss of the user's.
+    """
+    names = {"HERE", "EPOCHS", "BATCH_SIZE", "CLIP", "SEED", "groups", "parameters", "tensors", "train"}
+    shaker = Shaker(names | {"Network", "np", "torch", "nn", "Path", "pairwise"}, {"factor"})
+    other = stand_in(training.optimizer)
+    chosen = other.config if other else training.optimizer
     with Recorder((nn.Module, torch.optim.Optimizer)) as recorder:
         loss = target.loss(code)
-        optimizer: Any = training.optimizer.build(parameter_groups(network))
+        steps: Any = chosen.build(parameter_groups(network))
+    optimizer = _of_torch(recorder, steps)
     expressions = Expressions(shaker, recorder)
-    missing = [*_unlike(training), *varied]
+    missing = [*_unlike(training, target), *varied]
+    if other:
+        kind = type(optimizer).__name__
+        missing.append(f"optimizer {training.optimizer.name}: {kind} with learning rate {chosen.lr:g} stands in its place, {other.why}")
     decay = max([0.0, *(group.get("weight_decay", 0.0) for group in optimizer.param_groups)])
-    if type(optimizer).__module__.startswith("torch.optim"):
-        built = _optimizer(expressions, recorder, optimizer)
-    else:
-        missing.append(f"optimizer {training.optimizer.name}: AdamW stands in its place")
-        built = f"torch.optim.AdamW(groups(network), lr={training.optimizer.lr!r})"
+    built = _optimizer(expressions, recorder, optimizer)
     loss_code = laid_out(expressions.module(loss), 30, 4)
     schedule = expressions.settings(training.schedule, "schedule")
     definitions = shaker.source()
     more = [
         *("import numpy as np", "import torch", "from pathlib import Path", "from safetensors.torch import save_file", "from torch import nn"),
-        "from model import Network, build",
+        *("from itertools import pairwise", "from model import Network, build"),
     ]
     written.files["train.py"] = templates.TRAIN.format(
         name=in_docstring(name),
@@ -130,15 +155,25 @@ def write_train(
         clip=None if training.optimizer.full_batch else training.clip,
         seed=training.seed,
         definitions=definitions,
-        weight_decay=decay,
+        parameters=templates.PARAMETERS if isinstance(optimizer, torch.optim.LBFGS) else templates.GROUPS.format(weight_decay=decay),
         loss=loss_code,
         optimizer=built,
         schedule=laid_out(schedule(), 15, 4),
+        weights=templates.WEIGHTS if weighted else "",
+        mean=templates.WEIGHTED_MEAN if weighted else "each.mean()",
     )
     return missing
 
 
+def _of_torch(recorder: Recorder, steps: Any) -> torch.optim.Optimizer:
+    """An optimizer, or the only one that it is a wrapper of: it has the same groups."""
+    made = [one for one in recorder.everything if isinstance(one, torch.optim.Optimizer) and one.param_groups is steps.param_groups]
+    assert len(made) == 1 and type(made[0]).__module__.startswith("torch.optim"), "what torch does not have needs a stand-in"
+    return made[0]
+
+
 def _optimizer(expressions: Expressions, recorder: Recorder, optimizer: object) -> str:
+    """The call that makes it, over parameters that train.py sorts."""
     made = recorder.constructed(optimizer)
     assert made is not None
     kind = type(optimizer)
@@ -146,15 +181,16 @@ def _optimizer(expressions: Expressions, recorder: Recorder, optimizer: object) 
     code = expressions.constructed(optimizer, kind, f"torch.optim.{kind.__name__}")
     assert not isinstance(code, str)
     parts = [(word, part) for word, part in code.parts if word != "weight_decay="]
-    return laid_out(type(code)(code.opening, (("", "groups(network)"), *parts), code.closing), 16, 4)
+    over = "parameters(network)" if kind is torch.optim.LBFGS else "groups(network)"  # torch's LBFGS takes no groups
+    return laid_out(type(code)(code.opening, (("", over), *parts), code.closing), 16, 4)
 
 
-def _unlike(training: TrainingConfig) -> list[str]:
+def _unlike(training: TrainingConfig, target: Target) -> list[str]:
     """Settings of the recipe that a plain loop leaves out."""
-    usual = {"accumulate": 1, "l1": 0.0, "ema": None, "swa": None, "groups": (), "layer_decay": 1.0, "unfreeze": None, "sampling": "shuffle"}
-    differing = [(name, getattr(training, name)) for name, plain in usual.items() if getattr(training, name) != plain]
+    differing = [(name, getattr(training, name)) for name, plain in DONE.items() if getattr(training, name) != plain]
     stops = [f"stop_early {training.stop_early}"] if training.stop_early is not None else []
-    return [*(f"{name} {literal(value) if not isinstance(value, tuple) else len(value)}" for name, value in differing), *stops]
+    divided = ["calibrate: the logits are not divided by a temperature"] if training.calibrate and target.calibrates else []
+    return [*(f"{name} {literal(value) if not isinstance(value, tuple) else len(value)}" for name, value in differing), *stops, *divided]
 
 
 def _sorted(lines: set[str]) -> list[str]:

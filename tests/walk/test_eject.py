@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def test_pictures(finished: Path, few_digits: Path, tmp_path: Path) -> None:
     assert set(ejected.files) >= {"model.py", "predict.py", "train.py", "weights.safetensors", "README.md", "requirements.txt", "data.npz"}
     assert imports(tmp_path / "plain") == {"model", "torch", "numpy", "PIL", "safetensors", "simplejpeg"}
     files = sorted((few_digits / "3").iterdir())[:5]
-    assert answered(tmp_path / "plain", *files) == in_torch(finished / "model.flambeau", files)
+    table = tmp_path / "list.csv"
+    table.write_text("".join(["image;number\n", *(f"{os.path.relpath(file, tmp_path)};3\n" for file in files)]), encoding="utf-8")
+    assert answered(tmp_path / "plain", *files, table) == in_torch(finished / "model.flambeau", files) * 2
     assert "class " in (tmp_path / "plain/model.py").read_text(encoding="utf-8")
     assert "validation loss" in run_alone(tmp_path / "plain", "train.py")
     assert (tmp_path / "plain/weights.new.safetensors").stat().st_size == (tmp_path / "plain/weights.safetensors").stat().st_size
