@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+MISSING = frozenset({"", "na", "n/a", "n.a.", "nan", "<na>", "null", "none", "?", "-"})
 """Words, in lower case, that say that nothing is known."""
 NOTHING = ("NAType", "NaTType")
 """What pandas calls the kinds of its missing values."""
 _NUMBER = re.compile(
-    r"(?P<sign>[+-]?)\s?(?P<money>[¥￥$€£₩₹]?)\s?(?P<digits>[0-9]{1,3}(?:[,，][0-9]{3})+(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    r"(?P<sign>[+-]?)\s?(?P<money>[¥￥$€£₩₹]?)\s?(?P<digits>[1-9][0-9]{0,2}(?:[,，][0-9]{3})+(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
     r"\s?(?P<unit>[%％元円¥￥$€£₩₹]?)"
 )
 _DAY = re.compile(
@@ -35,13 +36,13 @@ def is_missing(value: object) -> bool:
 def number_of(value: object) -> float:
     """A cell -> its number: 3, True, "3.5", "1e3", "1,234.50", "¥1,234", "12%" (0.12).
 
-    Commas stand between thousands; a comma before decimals is not understood.
+    Commas stand between thousands; a comma before decimals (0,5 or 0,125) is not understood.
 
     Raises:
         ValueError: it is no number, or not finite.
         TypeError: it is of a kind that holds no number.
     """
-    if not isinstance(value, str | int | float | np.integer | np.floating | np.bool_):
+    if not isinstance(value, str | int | float | Decimal | np.integer | np.floating | np.bool_):
         raise TypeError(type(value).__name__)
     found = _written(value.strip()) if isinstance(value, str) else float(value)
     if not math.isfinite(found):

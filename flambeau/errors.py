@@ -15,7 +15,7 @@ Errors are for users: what happened, where, and what to do. What we ourselves gu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,6 +37,8 @@ class FlambeauError(Exception):
         self.code = code
         self.where = where
         self.facts = facts
+        self.beside: Mapping[str, object] = {}
+        """What a program is told even so, beside the error."""
         super().__init__(code)
 
     @property

@@ -119,6 +119,8 @@ class Trained:
     """Why before the last epoch, as a sentence; None at the last."""
     advice: str
     """What the gap between train and validation means, and what to try."""
+    calibrated: str | None = None
+    """What was done to the probabilities, as a sentence; None: nothing."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from flambeau.evaluation import numerals
 from flambeau.evaluation.answering import answer_all, answer_by_each
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.kinds import EVALUATIONS, evaluation_of
-from flambeau.evaluation.scores import headlines
+from flambeau.evaluation.scores import headlines, require
 from flambeau.events import Progress, Show
 from flambeau.exporting.onnx import Onnx
 from flambeau.exporting.torch import TorchRunner
@@ -28,6 +28,7 @@ from flambeau.members import to_json
 from flambeau.predictor import Predictor
 from flambeau.preparation import Prepared
 from flambeau.recipe import Recipe
+from flambeau.run import Run
 from flambeau.runfolder import RunFolder
 from flambeau.types import Array, Example
 
@@ -142,6 +143,20 @@ def tell(tested: Tested, show: Show) -> None:
     """Shows the scores, and what has to be known beside them."""
     for event in (tested.event, *tested.notices):
         show(event)
+
+
+def held(run: Run, tested: Tested, bounds: TestConfig) -> Run:
+    """A run, whose test is held to what its recipe asks for.
+
+    Raises:
+        CheckFailed: a score is below its minimum, or an error above its maximum; programs are told all the others even so.
+    """
+    try:
+        require(tested.scores, {**bounds.min, **bounds.max})
+    except CheckFailed as error:
+        error.beside = run.to_json()
+        raise
+    return run
 
 
 def counting(show: Show) -> Callable[[int, int], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
+from flambeau.cells import is_nothing
 from flambeau.config import Config
 from flambeau.errors import DataError
 from flambeau.members import parsed, read_json, to_json
@@ -45,7 +47,7 @@ def write_goldens(examples: Sequence[Example], answers: npt.NDArray[np.float32],
                 members[f"golden/{name}"] = _npy(value)
                 entry[field] = {"array": name}
             else:
-                entry[field] = {"value": value}
+                entry[field] = {"value": _plain(value)}
         listed.append(entry)
     members[LISTING] = to_json({"examples": listed, "answers": answers.tolist()})
     return members
@@ -83,7 +85,12 @@ def _size(value: object) -> float:
         return float("inf") if value.dtype.hasobject else value.nbytes
     if isinstance(value, bytes | str):
         return len(value)
-    return 8 if isinstance(value, int | float | None) else float("inf")
+    return 8 if isinstance(value, int | float | Decimal) or is_nothing(value) else float("inf")
+
+
+def _plain(value: object) -> object:
+    """A cell as JSON has it."""
+    return None if is_nothing(value) else float(value) if isinstance(value, Decimal) else value
 
 
 def _ending(value: Path | bytes) -> str:

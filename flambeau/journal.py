@@ -20,6 +20,7 @@ from flambeau.errors import FlambeauError, Interrupted, Notice, UsageError
 from flambeau.events import Remark, Saved, Show, SplitMade, Surveyed
 from flambeau.finishing import Tested, versions
 from flambeau.inputs.input import Input
+from flambeau.machine import hangups
 from flambeau.planning import Plan, Request
 from flambeau.preparation import Prepared
 from flambeau.run import Run, read_run
@@ -200,7 +201,7 @@ def journal_of(request: Request, resume: str | Path | None, show: Show, refit: b
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM raises Interrupted inside, so that it ends as Ctrl-C does. Signals reach Python's main thread only."""
+    """SIGTERM and SIGHUP raise Interrupted inside, so that it ends as Ctrl-C does. Signals reach Python's main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -208,20 +209,21 @@ def terminable() -> Iterator[None]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise Interrupted("interrupted", signal=number)
 
-    before = signal.signal(signal.SIGTERM, on_signal)
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, *hangups())}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """SIGINT and SIGTERM change nothing inside: the last word of a run that was stopped is written, however often it is told to stop."""
+    """SIGINT, SIGTERM and SIGHUP change nothing inside: the last word of a run that was stopped is written, however often it is told to stop."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, *hangups())}
     try:
         yield
     finally:

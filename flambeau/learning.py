@@ -33,11 +33,13 @@ from flambeau.recipe import Recipe
 from flambeau.storage import cache_home
 from flambeau.tasks.task import Target
 from flambeau.training.advice import Uninformed, gap, kept
+from flambeau.training.calibration import Calibration, calibrated, cool, validation_logits
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device, describe
 from flambeau.training.estimate import estimate_seconds
 from flambeau.training.finder import find_lr
 from flambeau.training.loop import train
+from flambeau.training.optimizers import Muon
 from flambeau.training.parameters import Group
 from flambeau.training.tuner import Trial, is_open, plain, tune
 from flambeau.training.watch import recorded
@@ -73,13 +75,19 @@ class Learning:
         return layer_table(self.network, {name: chosen.gives for name, chosen in self.data.preprocessors.items()})
 
     @property
+    def groups(self) -> list[Group]:
+        """Parts of the network that learn at a pace of their own."""
+        return [Group(**group) for group in parameter_groups(self.network)]
+
+    @property
     def seconds(self) -> float:
         """How long all epochs would take, from a few real steps."""
         return estimate_seconds(self.learner, self.loss, self.train, self.valid, self.config)
 
     def best_lr(self) -> float | None:
         """The learning rate that a short trial suggests; None where its loss never falls."""
-        return find_lr(self.learner, self.loss, self.train, self.config).suggestion
+        groups = self.groups
+        return find_lr(self.learner, self.loss, self.train, self.config, groups).suggestion
 
 
 def begin(recipe: Recipe, data: Prepared, allow_code: bool) -> Learning:
@@ -146,8 +154,27 @@ def _features(network: Network, recipe: Recipe, data: Prepared, device: torch.de
     return {FEATURES: Features(size=features.shape[1])}, {FEATURES: features}
 
 
-def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Epoch]:
-    """Trains; the network then has the weights that are kept. Each epoch is shown as it ends and written to `folder`.
+def ready(plan: Plan, data: Prepared, journal: Journal) -> tuple[Plan, Learning]:
+    """The plan with all that a few steps on this machine decide, and the network with its first weights. What is about to happen is shown."""
+    plan = with_best_lr(plan, data, journal) if journal.find_lr else plan
+    plan, trials = with_fastest_step(plan, data, journal)
+    learner = begin(plan.recipe, data, journal.request.allow_code)
+    for event in (*learner.network.notices, planned(plan, learner, learner.seconds, trials)):
+        journal.show(event)
+    return plan, learner
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """How a training went."""
+
+    history: Sequence[Epoch]
+    calibration: Calibration | None
+    """What was done to the probabilities at the end; None: nothing."""
+
+
+def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> Learnt:
+    """Trains; the network then has the weights that are kept, calibrated. Each epoch is shown as it ends and written to `folder`.
 
     Raises:
         Interrupted: a signal came; `resume` goes on from there.
@@ -163,7 +190,7 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         folder / "checkpoints",
         target.monitor,
         resume,
-        groups=[Group(**group) for group in parameter_groups(learning.network)],
+        groups=learning.groups,
         notify=show,
     )
     history = []
@@ -172,7 +199,10 @@ def learn(learning: Learning, folder: Path, resume: bool, show: Show) -> list[Ep
         for epoch in epochs:
             show(epoch)
             history.append(epoch)
-    return history
+    found = calibrated(*validation_logits(learning.learner, learning.valid)) if learning.config.calibrate and target.calibrates else None
+    if found is not None:
+        cool(learning.network.head, found.temperature)
+    return Learnt(history, found)
 
 
 def _scores(target: Target, answers: npt.NDArray[np.float32], truths: Array) -> dict[str, float]:
@@ -188,28 +218,33 @@ def _scores(target: Target, answers: npt.NDArray[np.float32], truths: Array) -> 
     return found
 
 
-def learn_again(recipe: Recipe, data: Prepared, history: Sequence[Epoch], journal: Journal) -> Network:
+def learn_again(recipe: Recipe, data: Prepared, learnt: Learnt, journal: Journal) -> Network:
     """Trains once more from the first weights, on train + validation, up to the epoch whose weights were kept. The validation scores
-    of this training mean nothing any more and are not shown.
+    of this training mean nothing any more and are not shown; the temperature is that of the first one.
     """
-    epochs = kept(history, recipe.training.keep_best).number
-    settings = {"epochs": epochs, "stop_early": None, "keep_best": False}
+    epochs = kept(learnt.history, recipe.training.keep_best).number
+    settings = {"epochs": epochs, "stop_early": None, "keep_best": False, "calibrate": False}
     recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=settings)})
     again = begin(recipe, data.with_validation_in_train(), journal.request.allow_code)
     folder = journal.opened_folder.path / "refit"
     folder.mkdir(exist_ok=True)
     journal.show(Remark("refitting", {"epochs": epochs, "n": again.train.num_examples}))
     learn(again, folder, journal.resumed, lambda event: None if isinstance(event, Epoch) else journal.show(event))
+    if learnt.calibration is not None:
+        cool(again.network.head, learnt.calibration.temperature)
     return again.network
 
 
 def with_best_lr(plan: Plan, data: Prepared, journal: Journal) -> Plan:
-    """The plan with a learning rate found by a short trial, written into the run's recipe."""
+    """The plan with a learning rate found by a short trial, written into the run's recipe; muon's `rest` keeps its ratio to it."""
     found = begin(plan.recipe, data, journal.request.allow_code).best_lr()
     optimizer = plan.recipe.training.optimizer
     journal.show(Remark("lr-found", {"lr": found, "before": optimizer.lr}) if found else Notice("lr-not-found", {"lr": optimizer.lr}))
     if found:
         plan = plan.changed(f"training.optimizer.{optimizer.name}.lr={found:.2e}")
+    if found and isinstance(optimizer, Muon):
+        rest = optimizer.rest
+        plan = plan.changed(f"training.optimizer.muon.rest.{rest.name}.lr={found * rest.lr / optimizer.lr:.2e}")
     journal.settle(plan)
     return plan
 
@@ -280,13 +315,14 @@ def _trial_line(trial: Trial) -> str:
     return messages.text("plan-trial", **{**asdict(trial), "compiled": compiled, "part": part, "mark": "<-" if trial.chosen else ""})
 
 
-def trained(learning: Learning, history: Sequence[Epoch]) -> Trained:
+def trained(learning: Learning, learnt: Learnt) -> Trained:
     """How the training went, and what the weights that are kept are worth."""
-    config = learning.config
+    config, history = learning.config, learnt.history
     stopped = messages.text("train-stopped", n=config.stop_early) if history[-1].number < config.epochs else None
     advice = gap(history, config.keep_best, _uninformed(learning))
     words = messages.text("word-semicolon").join(filter(None, (advice.what, advice.fix)))
-    return Trained(kept(history, config.keep_best).number, stopped, words)
+    told = messages.text("train-calibrated", **asdict(learnt.calibration)) if learnt.calibration else None
+    return Trained(kept(history, config.keep_best).number, stopped, words, told)
 
 
 def _uninformed(learning: Learning) -> Uninformed:

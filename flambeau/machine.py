@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import re
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,12 @@ def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
         with suppress(OSError, ValueError):  # not there, or "max"
             return min(physical, int(file.read_text()))
     return physical
+
+
+def hangups() -> tuple[int, ...]:
+    """SIGHUP, which a terminal that goes sends; under nohup it is ignored, and stays so."""
+    number = getattr(signal, "SIGHUP", None)
+    return () if number is None or signal.getsignal(number) == signal.SIG_IGN else (number,)
 
 
 def keep_freed_memory() -> None:

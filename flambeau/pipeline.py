@@ -51,6 +51,9 @@ def fit(
         allow_code: permit Python code that the recipe names.
         show: takes every event (`flambeau.events`); by default it is written to standard error.
         words: as on the command line: target, group, epochs, seed, settings, ...
+
+    Raises:
+        CheckFailed: the finished model misses what the recipe's `test` asks for; the run is there to be looked at.
     """
     need("train", "fit")
     from flambeau import finishing, learning, reporting
@@ -70,22 +73,19 @@ def fit(
             prepared = prepare(plan.source, plan.recipe, folder.path, journal.show)
             journal.surveyed(plan, prepared)
         with journal.timed("train"):
-            plan = learning.with_best_lr(plan, prepared, journal) if journal.find_lr else plan
-            plan, trials = learning.with_fastest_step(plan, prepared, journal)
-            learner = learning.begin(plan.recipe, prepared, allow_code)
-            for event in (*learner.network.notices, learning.planned(plan, learner, learner.seconds, trials)):
-                journal.show(event)
-            history = learning.learn(learner, folder.path, journal.resumed, journal.show)
-            journal.show(learning.trained(learner, history))
-            network = learning.learn_again(plan.recipe, prepared, history, journal) if journal.refit else learner.network
+            plan, learner = learning.ready(plan, prepared, journal)
+            learnt = learning.learn(learner, folder.path, journal.resumed, journal.show)
+            journal.show(learning.trained(learner, learnt))
+            network = learning.learn_again(plan.recipe, prepared, learnt, journal) if journal.refit else learner.network
         with journal.timed("export"):
             shipped = finishing.ship(network, prepared, plan.recipe, folder, journal.show)
         with journal.timed("test"):
             tested = finishing.test(shipped.predictor, *prepared.test, plan.recipe.test, journal.show, shipped.answers)
             finishing.tell(tested, journal.show)
-        reporting.report(journal, plan, prepared, learner, history, shipped, tested)
+        reporting.report(journal, plan, prepared, learner, learnt, shipped, tested)
         finishing.pack(folder, shipped, tested, prepared, plan.recipe, network)
-        return journal.close(tested, plan.recipe.inputs)
+        finished = journal.close(tested, plan.recipe.inputs)
+    return finishing.held(finished, tested, plan.recipe.test)
 
 
 def plan(

@@ -7,7 +7,6 @@ out of the inputs. A setting (``--set path=value``) changes the resolved form of
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +15,13 @@ from typing import Any, TypedDict, Unpack
 
 from flambeau import randomness
 from flambeau.code import refused
+from flambeau.data.config import DataConfig
 from flambeau.data.examples import Source
+from flambeau.data.long_table import kept_apart, with_channels
 from flambeau.data.parquet import columns_of, is_frame
 from flambeau.data.source import open_data, open_source
 from flambeau.data.split import expected_sizes
-from flambeau.document import Document, read_file
+from flambeau.document import Document, read_file, spell
 from flambeau.errors import DataError, Notice, RecipeError, UsageError
 from flambeau.inputs.custom import CustomInput
 from flambeau.inputs.input import Input, Preprocessor
@@ -30,7 +31,7 @@ from flambeau.network.seen import seen_by
 from flambeau.network.spec import LayerList, as_written, expanded, name_of, networks_in
 from flambeau.recipe import Recipe, apply, located, parse, presets
 from flambeau.recipe.following import with_training
-from flambeau.recipe.settings import split
+from flambeau.recipe.settings import share, split
 from flambeau.recognition import about_time, fixed_kinds, recognise, renamed
 from flambeau.tasks.custom_task import CustomTask
 from flambeau.tasks.task import Task
@@ -39,6 +40,8 @@ from flambeau.types import Example
 
 SAMPLE = 200
 """Examples whose headers are looked at before anything is chosen."""
+LATER = ("inputs", "task", "network", "training")
+"""Rooms of a recipe whose settings wait until what they change is there."""
 READ = 8
 """Examples that are read to learn what the network will get."""
 
@@ -99,7 +102,7 @@ class Request:
             "data.split.seed": seed,
             "training.seed": seed,
             "training.epochs": words.get("epochs"),
-            "data.max_bad": None if max_bad is None else _share(max_bad),
+            "data.max_bad": None if max_bad is None else share(max_bad),
             "data.exclude_classes": list(words.get("exclude_classes", ())) or None,
             "data.series": {word: words[word] for word in ("id", "time") if words.get(word)} or None,
             "data.exclude_columns": list(words.get("exclude", ())) or None,
@@ -154,13 +157,15 @@ def resolve(request: Request) -> Plan:
     """
     given, document, text = _given(request.recipe, request.allow_code)
     recipe = _placed(given, request.data)
-    recipe = _changed(recipe, request, [s for s in request.settings if _room(s) in ("data", "test", "export") or s.startswith("network=")])
-    target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task else None)
+    recipe = _changed(recipe, request, [s for s in request.settings if _room(s) not in LATER or s.startswith("network=")])
+    ours = isinstance(request.recipe, Path) and presets.is_ours(request.recipe)  # and written for no data in particular
+    target = request.target or _set(request.settings, "task.target") or (recipe.task.target if recipe.task and not ours else None)
     with placing_errors(document):
         memory = request.data if isinstance(request.data, Mapping) else None
         _demand_permission(recipe)
-        recipe = _grouped(recipe)
-        source = open_source(recipe.data, target, memory, column=recipe.column)
+        recipe = _with_data(recipe, kept_apart(recipe.data))
+        source = open_source(recipe.data, target, memory, column=recipe.column, weight=_weight(recipe, request.settings))
+        recipe = _with_data(recipe, with_channels(recipe.data, source))
         if source.target in recipe.data.exclude_columns:
             raise UsageError("target-excluded", where="data.exclude_columns", target=source.target)
         # the inputs as they were given: only those know what was left open
@@ -211,7 +216,11 @@ def _placed(recipe: Recipe, data: object) -> Recipe:
     if data is None:
         return recipe
     place = {name: path.absolute() for name, path in open_data(data).items()}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"folder": None, "table": None, "arrays": None, **place})})
+    return _with_data(recipe, recipe.data.model_copy(update={"folder": None, "table": None, "arrays": None, **place}))
+
+
+def _with_data(recipe: Recipe, data: DataConfig) -> Recipe:
+    return recipe.model_copy(update={"data": data})
 
 
 def _changed(recipe: Recipe, asked: Request | Plan, settings: Sequence[str]) -> Recipe:
@@ -227,13 +236,9 @@ def _demand_permission(recipe: Recipe) -> None:
         raise refused(recipe.task.code, "task", "code")
 
 
-def _grouped(recipe: Recipe) -> Recipe:
-    """The windows of one series stay together in a split, unless the recipe groups by something else."""
-    series, parts = recipe.data.series, recipe.data.split
-    if series is None or series.window is None or series.id is None or parts.group is not None or parts.order is not None:
-        return recipe
-    together = parts.model_copy(update={"group": series.id})
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"split": together})})
+def _weight(recipe: Recipe, settings: Sequence[str]) -> str | None:
+    """The column with the weights of the examples."""
+    return _set(settings, "task.weight") or (recipe.task.weight if recipe.task else None)
 
 
 def _room(setting: str) -> str | int:
@@ -251,12 +256,15 @@ def _with_inputs(recipe: Recipe, source: Source, request: Request) -> tuple[Reci
     fixed = fixed_kinds(request.inputs, source.columns)
     rows = randomness.permutation(len(source), 0)[:SAMPLE].tolist()
     sample = [source.examples[row] for row in rows]
-    weight = _set(settings, "task.weight") or (recipe.task.weight if recipe.task else None)
+    weight = _weight(recipe, settings)
     identity = recipe.data.series.id if recipe.data.series else None
     parts = recipe.data.split
     left_out = (source.target, weight, identity, parts.group, parts.column, parts.order, *recipe.data.exclude_columns)
     if isinstance(request.recipe, Path) and presets.is_ours(request.recipe):
+        [before] = recipe.inputs
         recipe = recipe.model_copy(update={"inputs": renamed(recipe.inputs, source, sample, left_out)})
+        [after] = recipe.inputs
+        settings = tuple(setting.replace(f"inputs.{before}.", f"inputs.{spell((after,))}.", 1) for setting in settings)
     inputs, notices = (recipe.inputs, []) if recipe.inputs and not fixed else recognise(source, sample, left_out, fixed)
     inputs = _beside_pretrained({**inputs, **recipe.inputs}, recipe)
     if recipe.network == "auto":
@@ -339,11 +347,3 @@ def _read(chosen: Input, source: Source, name: str) -> list[Any]:
         assert first_error is not None
         raise first_error
     return arrays
-
-
-def _share(value: str | float) -> float:
-    """0.05, "0.05" or "5%" -> 0.05."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", str(value))
-    if match is None:
-        raise UsageError("share-form", where="--max-bad", given=value)
-    return float(match[1]) / (100 if match[2] else 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from flambeau.cells import number_of
 from flambeau.data.audit import gives_away
 from flambeau.data.cache import Cache, encode
 from flambeau.data.cleaning import Cleaned, clean
@@ -25,10 +26,11 @@ from flambeau.machine import keep_freed_memory
 from flambeau.messages import printable
 from flambeau.naming import LONGEST
 from flambeau.recipe import Recipe
-from flambeau.tasks.regression import numbers_of
 from flambeau.tasks.task import Target, Task
 from flambeau.types import Array, Example
 
+HEAVIEST = 1e12
+"""Greatest weight of an example."""
 TOGETHER = 4096
 """Examples that are finished at once."""
 
@@ -69,11 +71,16 @@ class Prepared:
         """The weight of every row in the loss of training; None where the recipe names no column of them.
 
         Raises:
-            DataError: a weight is no number, or below 0.
+            DataError: a weight of an example that is used is no number, below 0 or out of all measure; or all are 0.
         """
         if self.weight is None:
             return None
-        return np.array([_weight(value, self.weight) for value in self.source.values(self.weight)], np.float32)
+        values, weights = self.source.values(self.weight), np.zeros(len(self.source), np.float32)
+        for row in self.split.used().tolist():
+            weights[row] = _weight(values[row], self.weight, self.source.where(row))
+        if not weights[self.split.train].any():
+            raise DataError("weights-nothing", where=self.weight)
+        return weights
 
     def examples(self, rows: npt.NDArray[np.int64]) -> list[Example]:
         """The raw examples of these rows."""
@@ -123,11 +130,12 @@ def prepare(source: Source, recipe: Recipe, folder: Path, show: Show) -> Prepare
     strata = _strata(recipe.task, targets, cleaned.kept)
     parts = split(strata, cleaned.clusters, settings, groups=groups, given=source.given, rows=cleaned.kept)
     told = _giving_away(source, recipe, strata, parts.train)
-    for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices, *told):
-        show(notice)
     preprocessors = {name: chosen.fit(_rows(cache.rows[name], parts.train)) for name, chosen in recipe.inputs.items()}
-    target = recipe.task.fit([targets[int(row)] for row in parts.train])
-    evaluation_of(target)  # before anything is learnt that could not be judged
+    used = recipe.task.knowing([targets[int(row)] for row in parts.used()])
+    target = used.fit([targets[int(row)] for row in parts.train])
+    for notice in (*source.notices, *cache.notices, *cleaned.notices, *parts.notices, *told, *target.notices()):
+        show(notice)
+    evaluation_of(target).demand_figures(recipe.test)  # before anything is learnt that could not be judged
     rows = {name: finished(cache.rows[name], chosen, parts.used()) for name, chosen in preprocessors.items()}
     return Prepared(source, cache, cleaned, parts, preprocessors, target, rows, recipe.task.weight)
 
@@ -164,10 +172,13 @@ def finished(rows: Rows, chosen: Preprocessor, used: npt.NDArray[np.int64]) -> R
     return Ragged.of(encoded) if None in spec.shape else np.stack(encoded)
 
 
-def _weight(value: object, column: str) -> float:
-    weight, *more = numbers_of(value, column)
-    if weight < 0 or more:
-        raise DataError("weight-form", where=column, value=printable(value)[:LONGEST])
+def _weight(value: object, column: str, where: str) -> float:
+    try:
+        weight = number_of(value)
+    except (TypeError, ValueError, OverflowError):
+        weight = -1.0
+    if not 0 <= weight <= HEAVIEST:
+        raise DataError("weight-form", where=f"{where} {column}", value=printable(value)[:LONGEST])
     return weight
 
 

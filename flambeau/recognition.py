@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from flambeau.cells import is_nothing
 from flambeau.data.config import SplitConfig
 from flambeau.data.examples import Source, no_column, some
 from flambeau.data.ordering import follows_time
@@ -73,7 +74,7 @@ def recognise(
     for name, kind in kinds.items():
         if kind is not None and kind.gathers:
             together = {other: columns[other] for other, its in kinds.items() if its is kind}
-            inputs.setdefault(kind.kind(), _with_fixed(kind.over(together), fixed))
+            inputs.setdefault(_free(kind.kind(), columns), _with_fixed(kind.over(together), fixed))
         elif kind is not None:
             inputs[name] = kind.over({name: columns[name]})
     if not inputs:
@@ -107,7 +108,15 @@ def is_constant(source: Source, column: str) -> bool:
     first = source.examples[0][column]
     if not isinstance(first, str | int | float | bool | None):
         return False
-    return len(source) > 1 and all(example[column] == first for example in source.examples)
+    cells = [example[column] for example in source.examples]
+    if is_nothing(first):
+        return len(cells) > 1 and all(map(is_nothing, cells))
+    return len(cells) > 1 and not any(map(is_nothing, cells)) and all(cell == first for cell in cells)
+
+
+def _free(name: str, columns: Iterable[str]) -> str:
+    """The name of an input, or one like it that no column has."""
+    return name if name not in columns else _free(f"{name}_", columns)
 
 
 def is_identifier(source: Source, column: str) -> bool:

@@ -11,6 +11,7 @@ from flambeau import messages
 from flambeau.data.split import overlap
 from flambeau.evaluation import numerals
 from flambeau.evaluation.facts import (
+    CalibrationFacts,
     Check,
     ClassCount,
     DataFacts,
@@ -28,12 +29,11 @@ from flambeau.evaluation.kinds import EVALUATIONS
 from flambeau.evaluation.report import write_report
 from flambeau.finishing import Shipped, Tested, versions
 from flambeau.journal import Journal, survey
-from flambeau.learning import Learning
+from flambeau.learning import Learning, Learnt
 from flambeau.network.table import total
 from flambeau.planning import Plan
 from flambeau.preparation import Prepared
 from flambeau.training.advice import kept
-from flambeau.types import Epoch
 
 PICTURES = 4
 """Examples of each class on the contact sheet."""
@@ -41,12 +41,12 @@ PROBLEMS = 100
 """Unusable examples that the report lists; data.md has all."""
 
 
-def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, history: Sequence[Epoch], shipped: Shipped, tested: Tested) -> None:
+def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, learnt: Learnt, shipped: Shipped, tested: Tested) -> None:
     """Writes report.json and report.html into the run folder."""
     folder = journal.opened_folder
     kind = EVALUATIONS[tested.task]
     mistakes = kind.mistakes(tested.answers, tested.truths, data.target.inner, plan.recipe.test.worst)
-    chosen = kept(history, learner.config.keep_best)
+    chosen = kept(learnt.history, learner.config.keep_best)
     crossing = overlap(data.split, data.cleaned.clusters)
     facts = ReportFacts(
         run=folder.path.name,
@@ -58,7 +58,8 @@ def report(journal: Journal, plan: Plan, data: Prepared, learner: Learning, hist
         checks=_checks(shipped, crossing, tested),
         data=_data(plan, data, crossing, journal.notices),
         model=_model(plan, data, learner, shipped),
-        epochs=[EpochFacts(**asdict(epoch), kept=epoch is chosen) for epoch in history],
+        epochs=[EpochFacts(**asdict(epoch), kept=epoch is chosen) for epoch in learnt.history],
+        calibration=CalibrationFacts(**asdict(learnt.calibration)) if learnt.calibration else None,
         mistakes=[_placed(data, place, mistake) for place, mistake in mistakes],
         num_mistakes=kind.num_mistakes(tested.answers, tested.truths, data.target.inner),
         exports=_exports(shipped),
@@ -151,8 +152,9 @@ def _exports(shipped: Shipped) -> list[ExportFacts]:
 
 
 def _reproduction(plan: Plan, data: Prepared, seconds: Mapping[str, float]) -> Reproduction:
+    place = plan.source.place
     return Reproduction(
-        command=shlex.join(["flambeau", "fit", plan.source.name, "--recipe", "recipe.resolved.yaml"]),
+        command=shlex.join(["flambeau", "fit", *([] if place is None else [place.name]), "--recipe", "recipe.resolved.yaml"]),
         seed=plan.recipe.training.seed,
         recipe=plan.recipe.without_places().to_yaml(),
         versions=versions(),

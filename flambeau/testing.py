@@ -17,9 +17,9 @@ from flambeau.data.source import open_data, open_source
 from flambeau.document import read_file
 from flambeau.errors import DataError, UsageError
 from flambeau.evaluation.config import TestConfig
-from flambeau.evaluation.scores import require
+from flambeau.evaluation.kinds import evaluation_of
 from flambeau.events import Show
-from flambeau.finishing import tell, test
+from flambeau.finishing import held, tell, test
 from flambeau.model import load
 from flambeau.recipe import Recipe, parse, parse_part
 from flambeau.run import Run
@@ -49,12 +49,15 @@ def test_model(
     examples, raws = own_test_split(run) if data is None else _all_of(data, recipe)
     target = loaded.predictor.target
     truths = np.stack([target.truth(raw) for raw in raws])
+    low, high = ({**getattr(recipe.test, side), **_bounds(side, more)} for side, more in (("min", minimum), ("max", maximum)))
+    bounds = recipe.test.model_copy(update={"min": low, "max": high})
+    evaluation_of(target).demand_figures(bounds)
     tested = test(loaded.predictor, examples, truths, recipe.test, show)
     tell(tested, show)
-    require(tested.scores, {**recipe.test.min, **recipe.test.max, **_bounds("min", minimum), **_bounds("max", maximum)})
     seconds = time.perf_counter() - started
     times = {"test": seconds, "total": seconds}
-    return Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, times, None, allow_code, tested.verdict)
+    found = Run(run.path if run else None, loaded.path, tested.headlines, tested.baseline, times, None, allow_code, tested.verdict)
+    return held(found, tested, bounds)
 
 
 test_model.__test__ = False  # type: ignore[attr-defined]  # pytest takes every imported test_... for a test

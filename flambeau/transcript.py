@@ -142,7 +142,7 @@ class Transcript:
 
     @_show.register
     def _(self, event: Trained) -> None:
-        for sentence in filter(None, (event.stopped, event.advice)):
+        for sentence in filter(None, (event.stopped, event.advice, event.calibrated)):
             self._line("line-train" if sentence == (event.stopped or event.advice) else "", sentence)
 
     @_show.register

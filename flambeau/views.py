@@ -19,6 +19,7 @@ from flambeau.planning import Request, preprocessors_of, resolve
 from flambeau.preparation import prepare
 from flambeau.recipe import Recipe
 from flambeau.restoring import restore_network
+from flambeau.training.learner import optimizer_of
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def preview(request: Request, timed: bool, show: Show) -> Preview:
         for event in (*plan.notices, found, made):
             show(event)
         learner = learning.begin(plan.recipe, prepared, request.allow_code)
+        optimizer_of(learner.learner, learner.config, learner.groups)  # for what it does not agree to
         planned = learning.planned(plan, learner, learner.seconds if timed else None)
         for event in (*learner.network.notices, planned):
             show(event)

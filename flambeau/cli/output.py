@@ -93,7 +93,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 def print_error(error: FlambeauError, as_json: bool) -> None:
     """An error where it belongs: as an object on standard output, or for people on standard error."""
     if as_json:
-        print_json({"error": error.to_json()})
+        print_json({**error.beside, "error": error.to_json()})
         return
     from flambeau.cli.problems import render
 

@@ -11,7 +11,7 @@ import click
 from flambeau.cli.answers import Answer, as_csv, as_line, as_object
 from flambeau.cli.options import allow_code, as_json, device, model, option
 from flambeau.cli.output import print_json
-from flambeau.errors import FlambeauError, UsageError
+from flambeau.errors import DataError, FlambeauError, UsageError
 from flambeau.messages import text
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def command(model: Path, inputs: tuple[Path, ...], as_table: bool, keep: tuple[s
     loaded = load(model, allow_code=allow_code, device=device)
     started = time.perf_counter()
     named = [value for path in inputs for value in _values(path, loaded, keep)]
-    results = loaded.try_predict([value for _, value, _ in named])
-    answers = [Answer(name, kept, result) for (name, _, kept), result in zip(named, results, strict=True)]
+    results = iter(loaded.try_predict([value for _, value, _ in named if not isinstance(value, FlambeauError)]))
+    answers = [Answer(name, kept, value if isinstance(value, FlambeauError) else next(results)) for name, value, kept in named]
     milliseconds = (time.perf_counter() - started) * 1000 / len(answers)
     if as_json:
         print_json({"predictions": list(map(as_object, answers))})
@@ -45,11 +45,12 @@ def command(model: Path, inputs: tuple[Path, ...], as_table: bool, keep: tuple[s
             click.echo(line)
     else:
         _show(answers, milliseconds)
-    return max((result.exit_code for result in results if isinstance(result, FlambeauError)), default=0)
+    return max((answer.result.exit_code for answer in answers if isinstance(answer.result, FlambeauError)), default=0)
 
 
 def _values(path: Path, model: Model, keep: tuple[str, ...]) -> list[tuple[str, object, dict[str, object]]]:
-    """A file -> its name and itself; a file with rows, a folder -> a name and an example for each row, each file. And the cells to keep."""
+    """A file -> its name and itself; a file with rows, a folder -> a name and an example for each row, each file. And the cells to keep.
+    A folder without files is an error in their place."""
     from flambeau.data.endings import ROWS
 
     if path.suffix.casefold() in ROWS and not _is_folder(path):
@@ -60,7 +61,10 @@ def _values(path: Path, model: Model, keep: tuple[str, ...]) -> list[tuple[str, 
     if _is_folder(path):
         from flambeau.data.folder import files_below
 
-        return [(str(file), file, {}) for file in files_below(path)]
+        try:
+            return [(str(file), file, {}) for file in files_below(path)]
+        except DataError as error:
+            return [(str(path), error, {})]
     return [(str(path), path, {})]
 
 

@@ -13,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from flambeau.cells import is_nothing
 from flambeau.data.examples import SPLIT_WORDS, Source, readable
 from flambeau.data.folder import not_found
 from flambeau.data.records import find_target, given_split
@@ -107,14 +108,23 @@ def _join_splits(
 
 def _labels(values: Sequence[object] | Array, target: str, where: str) -> list[object]:
     """The target's values -> plain Python values, one or a list an example."""
-    if isinstance(values, Sequence) and any(isinstance(value, list | tuple | set | frozenset) for value in values):
-        return list(values)
+    if isinstance(values, Sequence) and any(isinstance(value, list | tuple | set | frozenset | np.ndarray) or is_nothing(value) for value in values):
+        return [_plain(value) for value in values]
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2):
         raise DataError("arrays-target", where=where, column=target, shape=str(array.shape))
-    return [value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value for value in array.tolist()]
+    return [_plain(value) for value in array.tolist()]
+
+
+def _plain(value: object) -> object:
+    """One target without what NumPy and files put around it."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    return value.strip() if isinstance(value, str) else value
 
 
 def _check_sizes(members: Sequence[zipfile.ZipInfo], name: str) -> None:

@@ -19,6 +19,8 @@ from flambeau.tasks.task import Task
 Integers = npt.NDArray[np.int64]
 MOSTLY = 0.9
 """Share of unusable examples from which it is rather a matter of how the data is read, and nobody is told to allow so many."""
+MANY = 0.1
+"""Share of the rows that are equal to others, and share of such sets whose targets differ, from which equal rows are no copies."""
 SHOWN = 3
 """Examples that an error or a warning names."""
 
@@ -79,6 +81,9 @@ def clean(source: Source, cache: Cache, inputs: Mapping[str, Input], config: Dat
     usable = np.array([row for row in range(len(source)) if row not in bad], np.int64)
     notices = [Notice("data-unusable", _facts(problems, source, config))] if problems else []
     groups = _equal_groups(cache, usable)
+    if config.near_duplicates == "together" and _are_coincidences(source, inputs, groups, len(usable)):
+        told = Notice("rows-coincide", {"n": sum(map(len, groups)), "apart": len(groups)})
+        return Cleaned(usable, np.arange(len(source)), problems, (*notices, told))
     contradictions = () if task is not None and task.varies else _contradictions(source, groups)
     if contradictions:
         names = ", ".join(f"{source.where(row)} ({source.label(row)})" for row in contradictions[0][:SHOWN])
@@ -100,9 +105,10 @@ def _problems(source: Source, cache: Cache, config: DataConfig, task: Task | Non
     targets = [None] * len(source) if source.target is None else source.values(source.target)
     found = []
     for row, error in enumerate(facts.errors):
-        if error is None and source.target is not None and task is not None and task.is_missing(targets[row]):
-            error = DataError("target-missing", column=source.target)
-        elif error is None and facts.blank[row] and config.blank == "drop":
+        if error is None and source.target is not None and task is not None:
+            is_missing = task.is_missing(targets[row])
+            error = DataError("target-missing", column=source.target) if is_missing else task.problem(targets[row])
+        if error is None and facts.blank[row] and config.blank == "drop":
             error = DataError("example-blank")
         if error is not None:
             found.append(Problem(row, source.where(row), error))
@@ -129,6 +135,14 @@ def _equal_groups(cache: Cache, usable: Integers) -> list[list[int]]:
         if digest:
             by_hash.setdefault(digest, []).append(row)
     return [rows for rows in by_hash.values() if len(rows) > 1]
+
+
+def _are_coincidences(source: Source, inputs: Mapping[str, Input], groups: Sequence[list[int]], total: int) -> bool:
+    """Whether equal rows of a table are no copies, but different examples of which too little is known to tell them apart: there are many
+    of them, and many have different targets."""
+    if source.target is None or not all(chosen.gathers for chosen in inputs.values()) or sum(map(len, groups)) < MANY * total:
+        return False
+    return len(_contradictions(source, groups)) >= MANY * len(groups)
 
 
 def _contradictions(source: Source, groups: Sequence[list[int]]) -> tuple[tuple[int, ...], ...]:

@@ -56,6 +56,8 @@ class SeriesConfig(Config):
     """Cut each series into windows of so many times; null takes it whole."""
     step: int | None = Field(None, ge=1, le=10_000_000)
     """Times from the start of one window to the next one's; null: windows do not overlap."""
+    channels: tuple[str, ...] | None = Field(None, min_length=1)
+    """Columns of measurements, in their order. Left open: all that hold numbers and are nothing else."""
 
 
 class DataConfig(Config):

@@ -37,6 +37,8 @@ class Source:
     given: tuple[str | None, ...] | None = None
     """The split of each example (train, valid, test), where the data brings one."""
     notices: tuple[Notice, ...] = ()
+    channels: tuple[str, ...] | None = None
+    """The columns that became the channels of series, in their order; None where the rows are the examples."""
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flambeau.cells import is_missing, number_of
-from flambeau.data.config import SplitConfig
+from flambeau.data.config import DataConfig, SplitConfig
 from flambeau.data.examples import Source, no_column, some
 from flambeau.data.ordering import ranks, windows_in_order
 from flambeau.errors import DataError, Notice
@@ -42,6 +42,25 @@ class Windows:
     """Times from the start of one window to the next one's."""
 
 
+def kept_apart(config: DataConfig) -> DataConfig:
+    """The windows of one series stay together in a split; where there is one series alone and they overlap, they are shared out by time.
+    Unless the config says something else."""
+    series, parts = config.series, config.split
+    if series is None or series.window is None or {parts.group, parts.order, parts.column} != {None}:
+        return config
+    if series.id is not None:
+        return config.model_copy(update={"split": parts.model_copy(update={"group": series.id})})
+    overlap = series.step is not None and series.step < series.window
+    return config.model_copy(update={"split": parts.model_copy(update={"order": series.time})}) if overlap else config
+
+
+def with_channels(config: DataConfig, source: Source) -> DataConfig:
+    """With the columns that became channels: other data may have more columns, in another order."""
+    if config.series is None:
+        return config
+    return config.model_copy(update={"series": config.series.model_copy(update={"channels": source.channels})})
+
+
 def gather(
     source: Source,
     identity: str | None,
@@ -49,10 +68,13 @@ def gather(
     windows: Windows | None = None,
     exclude: Sequence[str] = (),
     parts: SplitConfig | None = None,
+    channels: Sequence[str] | None = None,
+    weight: str | None = None,
 ) -> Source:
     """Rows of single times -> series sorted by time, in natural order of their names.
 
-    Columns of numbers become the channels of "series", in their order; missing cells are NaN. Other columns (the target, the identity,
+    The columns in `channels`, or else all columns of numbers but the group of `parts` and the weight, become the channels of "series", in their
+    order; missing cells are NaN. Other columns (the target, the identity,
     a speaker, a place) stay columns if they are the same at all times of a series. Of a window the most frequent target counts, of equally
     frequent ones the last: where each time has a number of its own, what it is at the end.
     All windows of a series keep its identity: split by it (`data.split.group`), and no series lies in two splits. Columns in `exclude`
@@ -61,11 +83,15 @@ def gather(
     Raises:
         DataError: no such column, a cell that is no number, nothing to measure, or a target that changes within a series that is not cut.
     """
-    for column in (identity, time):
+    where = str(source.place or source.name)
+    for column in (identity, time, *(channels or ())):
         if column is not None and column not in source.columns:
-            raise no_column(column, source.columns, str(source.place or source.name))
+            raise no_column(column, source.columns, where)
+    if SERIES in (identity, source.target, weight):
+        raise DataError("long-name-taken", where=where, column=SERIES)
     source = replace(source, columns=tuple(column for column in source.columns if column not in exclude))
-    channels = _channels(source, identity, time)
+    if channels is None:
+        channels = _channels(source, [identity, time, source.target, weight, *((parts.group, parts.column) if parts else ())])
     found: list[tuple[Example, str | None]] = []
     spans: list[tuple[int, int]] = []
     short = 0
@@ -83,23 +109,24 @@ def gather(
         found += [(_example(source, members[piece], values[piece], others, windows), given) for piece in pieces]
         spans += [(int(members[piece][0]), int(members[piece][-1])) for piece in pieces]
     if not found:
-        raise DataError("data-empty", where=str(source.place or source.name))
+        raise DataError("data-empty", where=where)
     notices = [Notice("long-short", {"n": short, "window": windows.size})] if windows and short else []
-    columns = (SERIES, *(column for column in source.columns if column in found[0][0]))
+    columns = (SERIES, *(column for column in source.columns if column in found[0][0] and column != SERIES))
     words = None if source.given is None else tuple(given for _, given in found)
-    gathered = replace(source, columns=columns, examples=[example for example, _ in found], given=words, notices=(*source.notices, *notices))
+    examples = [example for example, _ in found]
+    gathered = replace(source, columns=columns, examples=examples, given=words, notices=(*source.notices, *notices), channels=tuple(channels))
     if parts is None or order is None or places is None:
         return gathered
     firsts, lasts = places[np.array(spans)].T
     return windows_in_order(gathered, firsts, lasts, parts)
 
 
-def _channels(source: Source, identity: str | None, time: str) -> list[str]:
-    """The columns that hold measurements: numbers in nearly all of the first rows."""
-    others = [column for column in source.columns if column not in (identity, time, source.target)]
+def _channels(source: Source, apart: Sequence[str | None]) -> list[str]:
+    """The columns that hold measurements: numbers in nearly all of the first rows; not those that are said to be something else."""
+    others = [column for column in source.columns if column not in apart]
     channels = [column for column in others if _is_measured([example[column] for example in source.examples[:SAMPLE]])]
     if not channels:
-        raise DataError("long-channels", where=str(source.place or source.name), columns=f"{identity or '-'}, {time}, {source.target}")
+        raise DataError("long-channels", where=str(source.place or source.name), columns=", ".join(filter(None, apart)))
     return channels
 
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from flambeau.data.examples import readable
+from flambeau.data.examples import readable, some
 from flambeau.data.folder import not_found
 from flambeau.data.records import Records
 from flambeau.errors import DataError, ExtraMissing, panics_as_errors
@@ -62,4 +62,8 @@ def is_frame(data: object) -> bool:
 
 def columns_of(frame: Any) -> dict[str, list[object]]:
     """A data frame -> its columns as lists of plain values, by name as text."""
-    return {str(name): frame[name].to_list() for name in frame.columns}
+    names = [str(name) for name in frame.columns]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise DataError("table-columns-equal", where="data", column=twice, columns=some(names, 20))
+    return {name: frame[column].to_list() for name, column in zip(names, frame.columns, strict=True)}

@@ -49,6 +49,9 @@ def as_source(records: Records, target: str | None, split_column: str | None = N
         given = given_split([(place, row[split_column]) for place, row in zip(places, records.rows, strict=True)], split_column)
     others = [column for column in records.columns if column not in (target, split_column)]
     rows, notices = with_files(records.rows, others, records.file.parent)
+    for row in rows:
+        told = row[target]
+        row[target] = told.strip() if isinstance(told, str) else told  # "cat " is no class beside "cat"
     notices += _unused_split(rows, others)
     return Source(readable(records.file.stem), records.file, records.columns, rows, target, given, tuple(notices))
 

@@ -67,6 +67,7 @@ def open_source(
     target: str | None = None,
     memory: Mapping[str, object] | None = None,
     *,
+    weight: str | None = None,
     column: str | None = None,
     endings: Sequence[str] | None = None,
 ) -> Source:
@@ -76,6 +77,7 @@ def open_source(
         config: names the folder, table or arrays.
         target: the column to predict; by default the only one that is called so (label, class, target, y).
         memory: arrays by column name, where the data is in memory.
+        weight: the column with the weights of the examples, if there is one.
         column: what to call the input of a folder, whose only names are those of its classes; by default what its files are.
         endings: the only file endings to take from a folder; by default everything that is not known clutter.
 
@@ -98,7 +100,8 @@ def open_source(
         if left_out not in source.columns:
             raise no_column(left_out, source.columns, "data.exclude_columns")
     if config.series is not None:
-        source = gather(source, config.series.id, config.series.time, _windows(config.series), config.exclude_columns, config.split)
+        series = config.series
+        source = gather(source, series.id, series.time, _windows(series), config.exclude_columns, config.split, series.channels, weight)
     elif config.split.order is not None:
         source = in_order(source, config.split)
     for needed in (target, config.split.group, split_column):
@@ -139,9 +142,8 @@ def read_examples(path: Path, columns: Sequence[str], config: DataConfig, target
     series = config.series
     if series is not None:
         known = target if target in records.columns else None
-        source = gather(
-            Source(path.stem, records.file, records.columns, records.rows, known), series.id, series.time, _windows(series), config.exclude_columns
-        )
+        read = Source(path.stem, records.file, records.columns, records.rows, known)
+        source = gather(read, series.id, series.time, _windows(series), config.exclude_columns, channels=series.channels)
         for column in keep:
             if column not in source.columns:
                 raise DataError("column-differs", where=str(path), column=column)

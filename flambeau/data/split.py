@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +116,8 @@ def _units(clusters: Integers, groups: Sequence[object] | None) -> Integers:
     size = int(units.max(initial=-1)) + 1
     sets = Sets(size + len(groups))
     for unit, group in zip(units.tolist(), groups, strict=True):
-        sets.join(unit, size + numbers.setdefault(group, len(numbers)))
+        known = group if isinstance(group, Hashable) else repr(group)
+        sets.join(unit, size + numbers.setdefault(known, len(numbers)))
     return sets.names()[units]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from flambeau.evaluation import metrics, numerals, scores
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.curves import curve_points
+from flambeau.evaluation.estimates import FIGURES
 from flambeau.evaluation.facts import Mistake, ReportFacts
 from flambeau.evaluation.kind import Evaluation, Json, Line
 from flambeau.evaluation.markup import Markup, name_of, tag
@@ -19,6 +20,9 @@ from flambeau.evaluation.sections_test import test
 from flambeau.evaluation.words import say
 from flambeau.tasks.one_of import OneOfTarget
 from flambeau.types import Array
+
+MOST_TOP = 100
+"""Answers of which the true class may be one, as `TestConfig.top_k` has it."""
 
 
 class ClassEvaluation(Evaluation[OneOfTarget]):
@@ -35,6 +39,11 @@ class ClassEvaluation(Evaluation[OneOfTarget]):
             task: whose figures are computed; those of an order come with "ordinal".
         """
         self._task = task
+
+    @property
+    def figures(self) -> Collection[str]:
+        """Those of the task, and the accuracy of the first few answers."""
+        return (*FIGURES[self._task], *(f"top_{k}_accuracy" for k in range(1, MOST_TOP + 1)))
 
     def quick(self, answers: AnyFloats, truths: Array, target: OneOfTarget) -> dict[str, float]:
         """Accuracy, macro recall and log loss; with an order the distance and the agreement too."""

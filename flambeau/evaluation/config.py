@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from flambeau.choice import problem
 from flambeau.config import Config
@@ -51,3 +52,11 @@ class TestConfig(Config):
     """The greatest acceptable value of an error (`mae: 2.5`, in the unit of the data); above it the command ends with exit code 1."""
     worst: int = Field(24, ge=0, le=200)
     """Number of the worst mistakes that the report shows."""
+
+    @field_validator("min", "max")
+    @classmethod
+    def _can_be_met(cls, bounds: dict[str, float]) -> dict[str, float]:
+        for name, bound in bounds.items():
+            if (bound < 0 if name in LOWER_IS_BETTER else bound > 1) or not isfinite(bound):
+                raise problem("bound-never", name=name, bound=bound)
+        return bounds

@@ -152,7 +152,7 @@ def _one_against_rest(
     moved = np.zeros(seen.num_examples)
     for weight, i in zip(weights, ranked, strict=True):
         moved += weight * influence(seen.answers[:, i], seen.truths == i)
-    if weighted:
+    if weighted and len(ranked) > 1:
         # A class that grows by an example also grows in weight.
         moved = moved + _by_class(seen, ranked, values)[seen.truths] - weights @ values
     fewest = np.minimum(support, seen.num_examples - support)

@@ -138,6 +138,15 @@ class EpochFacts:
 
 
 @dataclass(frozen=True)
+class CalibrationFacts:
+    """What was done to the probabilities after training; the fields are those of `training.calibration.Calibration`."""
+
+    temperature: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
 class Mistake:
     """One example of the test with a wrong answer, or with a large error."""
 
@@ -205,6 +214,7 @@ class ReportFacts:
     data: DataFacts | None = None
     model: ModelFacts | None = None
     epochs: Sequence[EpochFacts] = ()
+    calibration: CalibrationFacts | None = None
     mistakes: Sequence[Mistake] = ()
     num_mistakes: int | None = None
     """Wrong answers of the test in all."""

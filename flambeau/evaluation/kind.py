@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from flambeau.errors import RecipeError
 from flambeau.evaluation.config import TestConfig
 from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import Mistake, ReportFacts
@@ -36,6 +37,11 @@ class Evaluation(ABC, Generic[Fitted]):
     mistakes_told: ClassVar[str] = "mistakes-told"
     """Key of the sentence above the worst mistakes."""
 
+    @property
+    @abstractmethod
+    def figures(self) -> Collection[str]:
+        """The names of the scores that `evaluate` can give, and that a gate may name."""
+
     @abstractmethod
     def quick(self, answers: AnyFloats, truths: Array, target: Fitted) -> dict[str, float]:
         """A few scores without intervals, cheap enough for every epoch; the epoch table shows those that it has a column for."""
@@ -47,6 +53,18 @@ class Evaluation(ABC, Generic[Fitted]):
     @abstractmethod
     def baseline(self, truths: Array, target: Fitted, level: float) -> Json:
         """How good an answer is that looks at nothing: "label" says which answer, and the main score is among the others."""
+
+    def demand_figures(self, config: TestConfig) -> None:
+        """
+        Raises:
+            RecipeError: the test is to be held to a score that this kind of task does not have.
+        """
+        for side, bounds in (("min", config.min), ("max", config.max)):
+            for name in bounds:
+                if name not in self.figures:
+                    lower = side == "max"
+                    names = ", ".join(figure for figure in self.figures if (figure in LOWER_IS_BETTER) == lower and not figure.startswith("top_"))
+                    raise RecipeError("metric-elsewhere", path=("test", side, name), name=name, names=names)
 
     def beside(self, test: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
         """Whether the test shows more than the baseline, told from the interval of the main score: "better", "undecided" or "worse"."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ class LabelsEvaluation(Evaluation[LabelsTarget]):
     main = "micro_f1"
     cards = ("macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
     shown = tuple(FIGURES)
+
+    @property
+    def figures(self) -> Collection[str]:
+        """Those of flags."""
+        return FIGURES
 
     def quick(self, answers: AnyFloats, truths: Array, target: LabelsTarget) -> dict[str, float]:
         """Micro and macro F1 and the log loss. Answers that are no numbers give a NaN loss."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from statistics import median
 
 from flambeau.evaluation import numerals
 from flambeau.evaluation.blocks import figure, note, section, table, terms
+from flambeau.evaluation.estimates import LOWER_IS_BETTER
 from flambeau.evaluation.facts import EpochFacts, LayerRow, ReportFacts, WeightsFacts
 from flambeau.evaluation.markup import Markup, join, name_of, tag
 from flambeau.evaluation.svg import Frame, axes, decades, drawing, legend, path, ticks, unbroken
@@ -75,9 +77,11 @@ def curves(facts: ReportFacts) -> Markup | None:
     epochs = facts.epochs
     if not epochs:
         return None
-    charts = [_losses(epochs), _metrics(epochs), _rates(epochs), _gradients(epochs)]
+    charts = [_losses(epochs), *_metrics(epochs), _rates(epochs), _gradients(epochs)]
     told = say("epochs-told", n=len(epochs), seconds=numerals.duration(sum(epoch.seconds for epoch in epochs)))
-    return section("curves", note(told, " ", _told_kept(_kept(epochs))), tag("div", *(chart for chart in charts if chart), class_="grid"))
+    found = facts.calibration
+    calibrated = None if found is None else join(" ", say("calibrated-told", **asdict(found)))
+    return section("curves", note(told, " ", _told_kept(_kept(epochs)), calibrated), tag("div", *(chart for chart in charts if chart), class_="grid"))
 
 
 def _kept(epochs: Sequence[EpochFacts]) -> EpochFacts | None:
@@ -96,9 +100,17 @@ def _losses(epochs: Sequence[EpochFacts]) -> Markup | None:
     return _chart("loss", epochs, [(say(f"split-{name}"), value) for name, value in values.items()])
 
 
-def _metrics(epochs: Sequence[EpochFacts]) -> Markup | None:
+def _metrics(epochs: Sequence[EpochFacts]) -> list[Markup | None]:
+    """Scores and, apart from them, errors in the unit of the data; in percent only what is a share of something in every epoch."""
     names = [name for name in epochs[0].valid if not name.endswith("loss")][:8]
-    return _chart("valid", epochs, [(metric(name), _of("valid", name)) for name in names], share=True)
+    errors = [name for name in names if name in LOWER_IS_BETTER]
+    scores = [name for name in names if name not in LOWER_IS_BETTER]
+    known = [value for epoch in epochs for name in scores if (value := epoch.valid.get(name)) is not None]
+    share = all(map(numerals.is_share, scores)) and all(0 <= value <= 1 for value in known)
+    return [
+        _chart("valid", epochs, [(metric(name), _of("valid", name)) for name in scores], share=share),
+        _chart("valid-errors", epochs, [(metric(name), _of("valid", name)) for name in errors]),
+    ]
 
 
 def _rates(epochs: Sequence[EpochFacts]) -> Markup | None:

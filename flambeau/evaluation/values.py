@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,11 @@ class ValuesEvaluation(Evaluation[ValuesTarget]):
     shown = ("mae", "rmse", "r2", "median_error", "coverage", "interval_width")
     remedy = "remedy-values"
     mistakes_told = "errors-told"
+
+    @property
+    def figures(self) -> Collection[str]:
+        """Those of deviations, and of intervals where there are quantiles."""
+        return (*FIGURES, *INTERVAL_FIGURES, "median_error")
 
     def quick(self, answers: AnyFloats, truths: Array, target: ValuesTarget) -> dict[str, float]:
         """MAE, RMSE and R2, means over the values. Answers that are no numbers give NaN."""

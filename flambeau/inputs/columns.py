@@ -33,6 +33,8 @@ SHORT = 60
 """Characters of a word that may be the name of a category, where a column is recognised."""
 FEW = 20
 """Different words that make a column one of categories, however few rows there are."""
+ODD = 0.01
+"""Share of the cells that may be no numbers in a column of numbers: each is an error of its row."""
 SHORTEST_DATE = len("2026-1")
 CODE = re.compile("0[0-9]+")
 PARTS_OF_DATE = ("days", "season sin", "season cos", "weekday sin", "weekday cos", "hour sin", "hour cos")
@@ -81,12 +83,17 @@ class Column(Named):
             raise DataError("cell-kind", where=name, column=name, value=printable(str(value)[:60]), kind=self.name) from error
 
 
-def _parses(kind: type[Column], cells: Sequence[object]) -> bool:
-    column = kind()
-    try:
-        return bool(cells) and all(column.parse(cell) is not None for cell in cells)
-    except (ValueError, TypeError, OverflowError):
-        return False
+def _parses(kind: type[Column], cells: Sequence[object], odd: float = 0.0) -> bool:
+    """Whether all cells are of a kind, but for a share of odd ones."""
+    column, left = kind(), odd * len(cells)
+    for cell in cells:
+        try:
+            column.parse(cell)
+        except (ValueError, TypeError, OverflowError):
+            left -= 1
+            if left < 0:
+                return False
+    return bool(cells)
 
 
 class Number(Column):
@@ -100,8 +107,9 @@ class Number(Column):
 
     @classmethod
     def recognises(cls, cells: Sequence[object]) -> bool:
-        """Whether all are numbers, and not true or false. Codes with zeros in front (postcodes) are words, if few of them are different."""
-        if any(isinstance(cell, bool | np.bool_) for cell in cells) or not _parses(cls, cells):
+        """Whether all are numbers, but for one in a hundred, and not true or false. Codes with zeros in front (postcodes) are words, if few of them
+        are different."""
+        if any(isinstance(cell, bool | np.bool_) for cell in cells) or not _parses(cls, cells, ODD):
             return False
         return not any(isinstance(cell, str) and CODE.fullmatch(cell.strip()) for cell in cells) or not Category.recognises(cells)
 

@@ -14,6 +14,8 @@ from flambeau.types import Array
 
 DEEPEST = 16
 """Bits of the levels of a 16-bit picture, where all are used."""
+BEYOND = 0.1
+"""How far below 0 or above 1 a picture of floats still counts as one of 0 to 1."""
 SMALLEST = 8
 """Height and width from which an array with its channels first is taken for a picture."""
 
@@ -22,8 +24,8 @@ def levels(array: Array, depth: int = DEEPEST) -> npt.NDArray[np.uint8]:
     """Values of any kind -> grey levels 0 to 255, the same shape.
 
     bool: 0 and 255. uint8: as it is. uint16: the greatest number of `depth` bits is white; with 16 of them 65,535, a division by 257.
-    Other integers: 0 to 255 as they are. Floats: 0 to 1 are multiplied by 255; where one value is above 1, all are taken as 0 to 255.
-    What is no whole number is rounded.
+    Other integers: 0 to 255 as they are. Floats: 0 to 1 are multiplied by 255, and a little below or above is cut off, as filters overshoot;
+    where one value is further above 1, all are taken as 0 to 255. What is no whole number is rounded.
 
     Args:
         depth: bits that 16-bit numbers use, 8 to 16.
@@ -41,11 +43,12 @@ def levels(array: Array, depth: int = DEEPEST) -> npt.NDArray[np.uint8]:
     if kind not in "iuf":
         raise DataError("image-array", shape=array.shape, dtype=str(array.dtype))
     low, high = float(array.min(initial=0)), float(array.max(initial=0))  # a NaN is both
+    if kind == "f" and -BEYOND <= low <= high <= 1 + BEYOND:
+        grey: npt.NDArray[np.float64] = np.rint(array.astype(np.float64).clip(0, 1) * 255)
+        return grey.astype(np.uint8)
     if not 0 <= low <= high <= 255:
         raise DataError("image-values", low=f"{low:g}", high=f"{high:g}")
-    if kind == "f":
-        array = np.rint(array.astype(np.float64) * (255 if high <= 1 else 1))
-    return array.astype(np.uint8)
+    return (np.rint(array.astype(np.float64)) if kind == "f" else array).astype(np.uint8)
 
 
 def _of_depth(array: Array, depth: int) -> npt.NDArray[np.uint8]:

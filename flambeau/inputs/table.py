@@ -224,8 +224,7 @@ def _fitted_number(column: Column, values: Floats) -> FittedNumber:
     if scale == "robust":
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]).tolist()
         spread = (high - low) / HALF_OF_NORMAL or spread
-    least = LEAST_SPREAD * max(1.0, abs(middle))
-    return FittedNumber(middle=middle, spread=spread if spread > least else 1.0, log=log, flagged=flagged)
+    return FittedNumber(middle=middle, spread=spread if spread > LEAST_SPREAD * abs(middle) else 1.0, log=log, flagged=flagged)
 
 
 def _has_long_tail(known: Floats) -> bool:

@@ -67,6 +67,8 @@ def takes(layer: type[Layer] | Layer) -> str:
 
 
 def _through(layers: Sequence[Layer], shape: Shape) -> Iterator[Shape]:
+    if None in shape.sizes and any(isinstance(one, FromTap) for one in layers):
+        list(_through(layers, shape.settled))  # two lengths that vary look alike, also where layers between them changed one
     trail = [shape]
     kept: dict[str, Shape] = {}
     for index, one in enumerate(layers):

@@ -123,7 +123,7 @@ class Residual(Layer):
 
     def _shortcut(self, before: Shape, after: Shape) -> tuple[Layer, ...]:
         """The layers that bring the input to the shape of the result; none where it has it already."""
-        if before == after:
+        if before == after and (None not in before.sizes or before.settled == last_shape(self.layers, before.settled)):
             return ()
         if before.axes != after.axes:
             raise ShapeError("residual-shapes", before=str(before), after=str(after))

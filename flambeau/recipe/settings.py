@@ -8,10 +8,11 @@ may be written as in the short form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from flambeau.document import Path, Tree, address, get, read, replaced, spell
-from flambeau.errors import RecipeError
+from flambeau.errors import RecipeError, UsageError
 from flambeau.messages import text
 from flambeau.naming import closest
 from flambeau.recipe.schema import Node, Schema
@@ -33,6 +34,14 @@ def split(setting: str) -> tuple[Path, str]:
             except ValueError:
                 break
     raise RecipeError("set-form", where=_where(setting), setting=setting)
+
+
+def share(value: str | float) -> float:
+    """0.05, "0.05" or "5%" -> 0.05."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", str(value))
+    if match is None:
+        raise UsageError("share-form", where="--max-bad", given=value)
+    return float(match[1]) / (100 if match[2] else 1)
 
 
 def apply(tree: Tree, settings: Sequence[str], schema: Schema) -> Tree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -58,6 +58,7 @@ class ClassTarget(OneOfTarget):
     """The classes of a fitted model."""
 
     type: Literal["classification"] = "classification"
+    calibrates: ClassVar[bool] = True
     loss_name: ClassLossName | CustomLoss
     focal_gamma: float
     margin: float = 1.0

@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from flambeau.choice import problem
 from flambeau.code import Target as Place
 from flambeau.code import attempt, findable, opened, reason_of, refused
-from flambeau.errors import DataError, FlambeauError, RecipeError
+from flambeau.errors import DataError, FlambeauError, Notice, RecipeError
 from flambeau.messages import printable
 from flambeau.naming import LONGEST
 from flambeau.tasks.task import Float, Target, Task
@@ -87,7 +87,17 @@ class CustomTask(Task):
 
     def settled(self, values: Sequence[object]) -> Self:
         """As what the user wrote; its settings stand under `arguments`."""
-        inner = attempt(lambda: self.inner.settled(values), self.code, *_PATH)
+        return self._around(attempt(lambda: self.inner.settled(values), self.code, *_PATH))
+
+    def knowing(self, values: Sequence[object]) -> Self:
+        """As what the user wrote."""
+        return self._around(attempt(lambda: self.inner.knowing(values), self.code, *_PATH))
+
+    def problem(self, value: object) -> DataError | None:
+        """As what the user wrote."""
+        return attempt(lambda: self.inner.problem(value), self.code, *_PATH)
+
+    def _around(self, inner: Task) -> Self:
         settled = self.model_copy(update={"arguments": inner.model_dump(mode="json", exclude=set(Task.model_fields))})
         settled._inner = inner
         return settled
@@ -140,10 +150,19 @@ class CustomTarget(Target):
             raise refused(self.code, *_PATH)
         return self._inner
 
+    def notices(self) -> list[Notice]:
+        """As what the user wrote."""
+        return self._attempt(self.inner.notices)
+
     @property
     def judged_as(self) -> str:
         """As what the user wrote."""
         return self.inner.judged_as
+
+    @property
+    def calibrates(self) -> bool:  # type: ignore[override]  # of other tasks a matter of the class
+        """As what the user wrote."""
+        return self.inner.calibrates
 
     @property
     def ordered(self) -> bool:  # type: ignore[override]  # of other tasks a matter of the class

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from flambeau.code import reason_of
 from flambeau.errors import FlambeauError, RecipeError
 
+LEAST = 1e-30
+"""1 - p counts as no less in a power of it, whose slope at 0 is infinite for exponents below 1."""
+
 
 class ClassLoss(nn.Module):
     """Cross-entropy with class weights, label smoothing and a focal factor, one value for each example.
@@ -33,7 +36,7 @@ class ClassLoss(nn.Module):
         if self.smoothing:
             weighted = (1 - self.smoothing) * weighted + self.smoothing * self.weights / logits.shape[-1]
         if self.gamma:
-            weighted = weighted * (1 - logs.exp()).clamp(min=0) ** self.gamma
+            weighted = weighted * (-logs.expm1()).clamp(min=LEAST) ** self.gamma
         return -(weighted * logs).sum(-1)
 
 
@@ -126,8 +129,9 @@ class LabelsLoss(nn.Module):
         z, flags = logits.float(), targets.float()
         wanted = (1 - self.smoothing) * flags + self.smoothing / 2
         yes, no = nn.functional.logsigmoid(z), nn.functional.logsigmoid(-z)
-        with_focus = (1 - yes.exp()) ** self.gamma if self.gamma else 1.0
-        without_focus = (1 - no.exp()) ** self.gamma if self.gamma else 1.0
+        # 1 - p of one is p of the other; as a power, its slope at 0 would be infinite for gamma below 1
+        with_focus = (self.gamma * no).exp() if self.gamma else 1.0
+        without_focus = (self.gamma * yes).exp() if self.gamma else 1.0
         return -(self.weights * wanted * yes * with_focus + (1 - wanted) * no * without_focus).mean(-1)
 
 

@@ -38,7 +38,8 @@ class MultiLabel(Task):
     separator: str = Field(SEPARATOR, min_length=1, max_length=8)
     """What stands between two labels of one text."""
     names: tuple[str, ...] | None = Field(None, min_length=1)
-    """Names of the columns, where the targets are rows of 0 and 1; null: "0", "1", ..."""
+    """Names of all labels: of the columns, where the targets are rows of 0 and 1 (null: "0", "1", ...), else in the order of the answers (null:
+    those of the data)."""
     loss: LabelsLossName | CustomLoss = "bce"
     """What is minimised, for each label on its own. focal turns the attention to examples that are still wrong; hinge wants a margin
     and no probabilities; or a class of your own: ``{custom: {target: "package.module:Class"}}``."""
@@ -77,6 +78,13 @@ class MultiLabel(Task):
         other = "" if rest >= RARE or not common else max(sorted(common), key=lambda key: counts[key])
         return [key if key in common else other for key in keys]
 
+    def knowing(self, values: Sequence[object]) -> MultiLabel:
+        """With the labels of all these examples, of which a rare one may be in validation or test alone."""
+        if self.names is not None or _are_flags(values):
+            return self
+        found = {label for value in values for label in labels_of(value, self.separator, self.target)}
+        return self.model_copy(update={"names": tuple(sorted(found, key=natural)) or None})
+
     def fit(self, values: Sequence[object]) -> LabelsTarget:
         """The training split's targets -> the labels in order and their weights.
 
@@ -95,7 +103,10 @@ class MultiLabel(Task):
         else:
             for value in values:
                 counts.update(labels_of(value, self.separator, self.target))
-            labels = tuple(sorted(counts, key=natural))
+            labels = self.names or tuple(sorted(counts, key=natural))
+            for name in counts:
+                if name not in labels:
+                    raise DataError("class-unknown", where="task.names", label=name, labels=", ".join(labels), guess=closest(name, labels))
         if not counts:
             raise DataError("labels-none", where=self.target, n=len(values))
         return LabelsTarget(

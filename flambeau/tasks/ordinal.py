@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from flambeau.choice import problem
 from flambeau.errors import DataError
+from flambeau.messages import printable
 from flambeau.naming import closest, natural
 from flambeau.tasks.custom import CustomLoss, custom_loss
 from flambeau.tasks.one_of import ClassWeights, OneOfTarget, counted, weights_of
@@ -30,6 +32,14 @@ class Ordinal(Task):
     the order; or a class of your own: ``{custom: {target: "package.module:Class"}}``."""
     class_weights: ClassWeights = "none"
     """Weight of a class in the loss: "balanced" is inverse to its frequency (mean 1 over the examples), or one number for each class."""
+
+    @field_validator("order")
+    @classmethod
+    def _once(cls, order: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = [label for place, label in enumerate(order or ()) if label in (order or ())[:place]]
+        if twice:
+            raise problem("order-twice", label=printable(twice[0]))
+        return order
 
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:

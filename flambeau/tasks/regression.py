@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from flambeau.cells import is_missing, number_of
 from flambeau.choice import problem
-from flambeau.errors import DataError
+from flambeau.errors import DataError, Notice
 from flambeau.messages import printable
 from flambeau.naming import LONGEST
 from flambeau.tasks.custom import CustomLoss, custom_loss
@@ -31,6 +31,10 @@ NORMAL_IQR = 1.349
 """Distance between the quartiles of a normal distribution, in standard deviations."""
 MOST_CLASSES = 10
 """So many different integers at least can be classes, however few examples there are."""
+ODD = 0.01
+"""Share of the targets that may be no numbers where all others are."""
+FAR = 1e5
+"""Mean of the values beside their spread from which float32 (7 digits) leaves less than two digits of the difference."""
 RANGES = 10
 """Ranges by which the examples are counted and split."""
 FEWEST = 10
@@ -68,12 +72,11 @@ class Regression(Task):
 
     @classmethod
     def recognises(cls, values: Sequence[object]) -> bool:
-        """Numbers of which some are no integers, or integers of which more than half are different; rows of numbers."""
-        try:
-            rows = [numbers_of(value, "") for value in values if not is_missing(value)]
-        except DataError:
-            return False
-        if not rows or any(isinstance(value, bool) for value in values):
+        """Numbers of which some are no integers, or integers of which more than half are different; rows of numbers. One in a hundred may be
+        something else."""
+        there = [value for value in values if not is_missing(value)]
+        rows = list(filter(None, map(_numbers_or_nothing, there)))
+        if not rows or len(there) - len(rows) > ODD * len(there) or any(isinstance(value, bool) for value in values):
             return False
         if any(len(row) > 1 for row in rows):
             return len({len(row) for row in rows}) == 1
@@ -83,6 +86,14 @@ class Regression(Task):
     def is_missing(self, value: object) -> bool:
         """As every cell of numbers: nothing, NaN, or a word for it (NA, ?, -)."""
         return is_missing(value)
+
+    def problem(self, value: object) -> DataError | None:
+        """It is no number."""
+        try:
+            numbers_of(value, self.target)
+        except DataError as error:
+            return error
+        return None
 
     def strata(self, values: Sequence[object]) -> list[str]:
         """Ranges with equally many examples each, by the (first) value."""
@@ -162,6 +173,11 @@ class ValuesTarget(Target):
     delta: float
     quantiles: tuple[float, ...]
     """() unless the loss is that of quantiles."""
+
+    def notices(self) -> list[Notice]:
+        """Of values that lie so far from 0 that float32 rounds what makes the difference."""
+        told = zip(self.names, self.means, self.spreads, strict=True)
+        return [Notice("target-far", {"name": name, "middle": mean, "spread": spread}) for name, mean, spread in told if abs(mean) > FAR * spread]
 
     @property
     def out_features(self) -> int:
@@ -277,11 +293,20 @@ def numbers_of(value: object, where: str) -> tuple[float, ...]:
     return (_number(members, where),)
 
 
+def _numbers_or_nothing(value: object) -> tuple[float, ...]:
+    try:
+        return numbers_of(value, "")
+    except DataError:
+        return ()
+
+
 @lru_cache
 def ranges(edges: tuple[float, ...]) -> tuple[str, ...]:
     """Edges between ranges, rising -> a name for each range."""
-    inner = [f"{low:g} – {high:g}" for low, high in pairwise(edges)]
-    return (f"< {edges[0]:g}", *inner, f"≥ {edges[-1]:g}") if edges else ("*",)
+    told = [[f"{edge:.{digits}g}" for edge in edges] for digits in range(6, 18)]
+    names = next((names for names in told if len(set(names)) == len(edges)), told[-1])
+    inner = [f"{low} – {high}" for low, high in pairwise(names)]
+    return (f"< {names[0]}", *inner, f"≥ {names[-1]}") if edges else ("*",)
 
 
 def _number(value: object, where: str) -> float:
@@ -300,5 +325,5 @@ def _edges(values: Floats) -> tuple[float, ...]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first = math.floor(low / step) + 1
-    found = [round(place * step, 12) for place in range(first, math.floor(high / step) + 1)]
+    found = [float(f"{place * step:.12g}") for place in range(first, math.floor(high / step) + 1)]
     return tuple(found) or (float(np.median(values)),)

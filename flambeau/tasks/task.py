@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from flambeau.cells import is_nothing
 from flambeau.config import Config
+from flambeau.errors import DataError, Notice
 from flambeau.types import Array, Prediction
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class Task(Config, ABC):
         """Whether a raw target says nothing, so that its example is not used: None, NaN, an empty text."""
         return not value.strip() if isinstance(value, str) else is_nothing(value)
 
+    def problem(self, value: object) -> DataError | None:
+        """Why an example with this raw target cannot be used, where that can be told of it alone."""
+        return None
+
+    def knowing(self, values: Sequence[object]) -> Task:
+        """The task with the names of all labels that these raw targets have, where `fit` may not see each of them."""
+        return self
+
     def settled(self, values: Sequence[object]) -> Task:
         """The task with nothing left open, where raw targets are like these (a sample)."""
         return self
@@ -65,8 +74,14 @@ class Target(Config, ABC):
     ordered: ClassVar[bool] = False
     """Whether the order of `groups` means something; else the one with most examples is told first."""
 
+    calibrates: ClassVar[bool] = False
+    """Whether its answers are the softmax of what the head gives, and decide nothing but which is greatest."""
     balances: ClassVar[bool] = False
     """Whether an example is in exactly one group, so that groups can be drawn equally often."""
+
+    def notices(self) -> list[Notice]:
+        """What has to be known about these targets before anything is learnt."""
+        return []
 
     @property
     def judged_as(self) -> str:

@@ -54,6 +54,9 @@ class TrainingConfig(Config):
     """Stop after so many epochs without gain on the validation split; null never stops."""
     keep_best: bool = True
     """Keep the weights of the best epoch, by the validation split, instead of the last."""
+    calibrate: bool = True
+    """Divide the logits of a classification by the temperature that gives the validation split the least log loss, so that the probabilities
+    mean what they say. The most probable class stays."""
     clip: float | None = Field(1.0, gt=0, le=1e6)
     """Largest L2 norm of the gradient over all parameters; a longer one is shortened. null: any. Not used by lbfgs, whose line
     search needs the gradient as it is."""

@@ -5,19 +5,26 @@ Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017, secti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from math import isfinite
+from statistics import fmean, stdev
 
+import torch
 from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.nn.utils import clip_grad_norm_
 
 from flambeau.training.config import TrainingConfig
 from flambeau.training.device import choose_device
+from flambeau.training.learner import optimizer_of
 from flambeau.training.objective import Objective, learning_mode
 from flambeau.training.optimizer import Optimizer
-from flambeau.training.parameters import parameter_groups
+from flambeau.training.optimizers_adaptive import Rprop
+from flambeau.training.parameters import Group, trainable
 from flambeau.training.source import BatchSource
 from flambeau.types import Batch
 
@@ -25,10 +32,10 @@ LOWEST, HIGHEST = 1e-6, 1.0
 NUM_STEPS = 100
 SMOOTHING = 0.9
 """Share of the running mean that the next loss leaves in place."""
-MATERIAL = 0.98
-"""The loss must have fallen to this share of the first one; less is noise."""
+NUM_FIRST = 10
+"""Steps at the start, too short to change anything, whose losses tell the level before learning and how batches differ."""
 DIVERGED = 4.0
-"""So many times the lowest smoothed loss, and the test ends: larger learning rates cannot be better."""
+"""A rise of so many times the fall before it, and the test ends: larger learning rates cannot be better."""
 
 
 @dataclass(frozen=True)
@@ -43,48 +50,64 @@ class Found:
     """A tenth of where the loss is lowest; None if it never falls."""
 
 
-def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig) -> Found:
+def find_lr(network: nn.Module, loss: nn.Module, batches: BatchSource, config: TrainingConfig, groups: Sequence[Group] = ()) -> Found:
     """A network and its batches -> the learning rate to try first. The network is left as it was.
+
+    All parts learn, each at its pace, also those that `unfreeze` would keep waiting: the result has to be right for them too. Rprop gets
+    no suggestion: it takes the learning rate for its first step only.
 
     Args:
         network: as for `train`.
         loss: as for `train`.
         batches: the train split; as many epochs of it as the test needs.
-        config: its optimizer is tested, without a schedule.
+        config: its optimizer is tested, without a schedule. The learning rates of all parts keep their ratios, those of muon's `rest` too.
+        groups: as for `train`.
     """
+    if isinstance(config.optimizer, Rprop):
+        return Found((), (), None)
     device = choose_device(config.device)
     network.to(device)
     objective = Objective(network, loss.to(device), config, device, lambda notice: None)
     lrs: list[float] = []
+    plain: list[float] = []
     losses: list[float] = []
     smoothed = 0.0
     with _unchanged(network), objective.own_randomness():
-        optimizer = config.optimizer.build(parameter_groups(network), config.fused)
+        optimizer, parameters = optimizer_of(network, config, groups), trainable(network)
         learning_mode(network)
         for number, batch in zip(range(NUM_STEPS), _endless(batches), strict=False):
             lr = LOWEST * (HIGHEST / LOWEST) ** (number / (NUM_STEPS - 1))
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] / config.optimizer.lr * lr
-            value = _step(objective, optimizer, batch, number)
-            smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * value
+            plain.append(_step(optimizer, partial(_gradients, objective, batch, number, parameters, config)))
+            smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * plain[-1]
             unbiased = smoothed / (1 - SMOOTHING ** (number + 1))
-            if not isfinite(unbiased) or (losses and unbiased > DIVERGED * min(losses)):
+            fall = _fall(plain, losses)
+            if not isfinite(unbiased) or (fall and unbiased > min(losses[NUM_FIRST:]) + DIVERGED * fall):
                 break
             lrs.append(lr)
             losses.append(unbiased)
-    return Found(tuple(lrs), tuple(losses), _before_the_bottom(lrs, losses))
+    return Found(tuple(lrs), tuple(losses), _before_the_bottom(lrs, plain, losses))
 
 
-def _step(objective: Objective, optimizer: Optimizer, batch: Batch, number: int) -> float:
+def _step(optimizer: Optimizer, evaluate: Callable[[], Tensor]) -> float:
     """One optimizer step; returns the loss before it."""
     losses: list[Tensor] = []
 
     def closure() -> Tensor:
-        losses.append(objective.backward(batch, number))
+        losses.append(evaluate())
         return losses[-1]
 
     optimizer.step(closure)
     return losses[0].item()
+
+
+def _gradients(objective: Objective, batch: Batch, number: int, parameters: Sequence[Parameter], config: TrainingConfig) -> Tensor:
+    """The loss of a batch; its gradients lie in the parameters, clipped as in a training."""
+    loss = objective.backward(batch, number)
+    if config.clip is not None and not config.optimizer.full_batch:
+        clip_grad_norm_(parameters, config.clip)
+    return loss
 
 
 def _endless(batches: BatchSource) -> Iterator[Batch]:
@@ -107,11 +130,21 @@ def _unchanged(network: nn.Module) -> Iterator[None]:
             parameter.grad = None
 
 
-def _before_the_bottom(lrs: list[float], losses: list[float]) -> float | None:
+def _fall(plain: list[float], losses: list[float]) -> float:
+    """How far the smoothed losses came down from the level of the first steps; 0 where that is no more than noise: than the first
+    losses differ from batch to batch, or float32 can tell. Only differences count: a loss may lie below 0.
+    """
+    if len(losses) <= NUM_FIRST:
+        return 0.0
+    first = plain[:NUM_FIRST]
+    noise = max(stdev(first), torch.finfo(torch.float32).eps * max(map(abs, first)))
+    fall = fmean(first) - min(losses[NUM_FIRST:])
+    return fall if fall > noise else 0.0
+
+
+def _before_the_bottom(lrs: list[float], plain: list[float], losses: list[float]) -> float | None:
     """A tenth of the learning rate at which the loss is lowest: there it still falls, far from where it diverges.
 
     Source: Gugger, How Do You Find A Good Learning Rate, 2018.
     """
-    if len(losses) < 3 or min(losses) > MATERIAL * losses[0]:
-        return None
-    return lrs[losses.index(min(losses))] / 10
+    return lrs[min(range(NUM_FIRST, len(losses)), key=losses.__getitem__)] / 10 if _fall(plain, losses) else None

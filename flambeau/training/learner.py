@@ -22,9 +22,11 @@ from flambeau.training.layout import uses_channels_last
 from flambeau.training.objective import GivesLogits, Objective, learning_mode
 from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_state import load_optimizer
+from flambeau.training.optimizers_adaptive import Rprop
 from flambeau.training.parameters import Group, Paces, layers, parameter_groups, trainable
 from flambeau.training.progress import Position, Tally, is_gain, rank
 from flambeau.training.schedule_free import ScheduleFreeAverage, ScheduleFreeOptimizer
+from flambeau.training.schedules import Constant
 from flambeau.training.source import BatchSource
 from flambeau.training.validation import answer_all, measure_statistics
 from flambeau.types import Batch, Epoch, Step
@@ -54,8 +56,6 @@ class Learner:
         groups: Sequence[Group] = (),
         notify: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
-        if not trainable(network):
-            raise RecipeError("nothing-to-train", path=("network",))
         layout = torch.channels_last if uses_channels_last(config) else torch.contiguous_format
         self.network = network.to(device).to(memory_format=layout)
         self.config = config
@@ -71,8 +71,7 @@ class Learner:
         self._layers = layers(network)
         self._places = _places(self._parameters, self._layers)
         self._objective = Objective(network, loss.to(device), config, device, notify)
-        paces = Paces(tuple((group.match, group.lr_scale) for group in config.groups), config.layer_decay, config.unfreeze or 0)
-        self._optimizer = config.optimizer.build(parameter_groups(network, groups, paces), config.fused)
+        self._optimizer = optimizer_of(network, config, groups)
         self._average = _mean_of(network, config, self._optimizer)
         self._tally = Tally.empty(len(self._layers), device)
         self._scores: list[float] = []
@@ -226,6 +225,20 @@ class Learner:
         self._objective.parts = state["parts"]
         self._lr = state["lr"]
         self._last = (state["last"][0], state["last"][1])
+
+
+def optimizer_of(network: nn.Module, config: TrainingConfig, groups: Sequence[Group] = ()) -> Optimizer:
+    """The optimizer over what can learn, each part at the pace that the network and the recipe give it.
+
+    Raises:
+        RecipeError: nothing can learn, a pattern of the recipe matches nothing, or the optimizer cannot keep to the paces or the schedule.
+    """
+    if not trainable(network):
+        raise RecipeError("nothing-to-train", path=("network",))
+    if isinstance(config.optimizer, Rprop) and config.schedule != Constant():
+        raise RecipeError("rprop-schedule", path=("training", "schedule"))
+    paces = Paces(tuple((group.match, group.lr_scale) for group in config.groups), config.layer_decay, config.unfreeze or 0)
+    return config.optimizer.build(parameter_groups(network, groups, paces), config.fused)
 
 
 def _mean_of(network: nn.Module, config: TrainingConfig, optimizer: Optimizer) -> Mean | None:

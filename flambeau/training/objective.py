@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from flambeau import randomness
-from flambeau.errors import DeviceError, Notice
+from flambeau.errors import DeviceError, Notice, RecipeError
 from flambeau.training.config import TrainingConfig
 from flambeau.training.layout import ends, kept_behind, uses_channels_last
 from flambeau.training.parameters import trainable
 from flambeau.types import Batch
 
 Result = TypeVar("Result")
+ALONE = "Expected more than 1 value per channel"
+"""How torch's batch norm refuses a single example."""
 
 
 class GivesLogits(Protocol):
@@ -52,11 +54,19 @@ class Objective:
     def backward(self, batch: Batch, step: int, keep: bool = False) -> Tensor:
         """The batch's loss, (), detached: the mean over its examples and the L1 penalty. The gradients lie in the parameters.
 
+        Raises:
+            RecipeError: a batch norm sees one number for each channel, of which nothing can be told.
+
         Args:
             step: number of the step, from 0; the randomness of dropout depends on it.
             keep: leave the logits in `answers`.
         """
-        return self._in_parts(batch, lambda pieces: self._backward(batch, pieces, step, keep))
+        try:
+            return self._in_parts(batch, lambda pieces: self._backward(batch, pieces, step, keep))
+        except ValueError as error:
+            if ALONE not in str(error):
+                raise
+            raise RecipeError("batch-norm-alone", path=("training", "batch_size")) from error
 
     def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A batch -> answers (batch, out_features) in answer space, and the loss of each example (batch,)."""
@@ -86,7 +96,7 @@ class Objective:
     def _backward(self, batch: Batch, pieces: list[Batch], step: int, keep: bool) -> Tensor:
         for parameter in self._parameters:
             parameter.grad = None
-        total = _num_examples(batch) if batch.weights is None else batch.weights.sum()
+        total = _num_examples(batch) if batch.weights is None else batch.weights.sum().clamp(min=torch.finfo(torch.float32).tiny)
         losses: list[Tensor] = []
         kept: list[Tensor] = []
         for place, piece in enumerate(pieces):

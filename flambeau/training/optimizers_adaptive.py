@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from flambeau.errors import RecipeError
 from flambeau.training.optimizer import Optimizer
 from flambeau.training.optimizer_config import LearningRate, OptimizerConfig, Share, WeightDecay, torch_groups
 
@@ -165,7 +166,7 @@ class Rprop(OptimizerConfig):
     full_batch: ClassVar[bool] = True
 
     lr: LearningRate = 1e-2
-    """Learning rate: the length of a step, before the schedule scales it."""
+    """Length of the first step of each weight; after it the signs of the gradient decide alone, so there is no schedule."""
     etas: tuple[float, float] = (0.5, 1.2)
     """What a step is multiplied with after a turn of the sign, and after none."""
     step_sizes: tuple[float, float] = (1e-6, 50.0)
@@ -174,9 +175,9 @@ class Rprop(OptimizerConfig):
     def _over(self, groups: Sequence[ParameterGroup], fused: bool) -> Optimizer:
         from torch import optim
 
-        return optim.Rprop(
-            [{name: value for name, value in group.items() if name != "weight_decay"} for group in torch_groups(groups, self.lr, 0.0)],
-            lr=self.lr,
-            etas=self.etas,
-            step_sizes=self.step_sizes,
-        )
+        from flambeau.training.rprop import WaitingRprop
+
+        if any(group.lr_scale not in (0.0, 1.0) for group in groups):
+            raise RecipeError("rprop-lr-scale", path=("training", "optimizer", "rprop"))
+        groups_of_torch = [{name: value for name, value in group.items() if name != "weight_decay"} for group in torch_groups(groups, self.lr, 0.0)]
+        return WaitingRprop(optim.Rprop(groups_of_torch, lr=self.lr, etas=self.etas, step_sizes=self.step_sizes))

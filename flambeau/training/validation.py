@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from flambeau.training.objective import Objective
+from flambeau.training.objective import Objective, learning_mode
 from flambeau.training.source import BatchSource
 from flambeau.types import Array
 
@@ -49,10 +49,11 @@ def answer_all(network: nn.Module, objective: Objective, source: BatchSource) ->
 @torch.no_grad()
 def measure_statistics(network: nn.Module, objective: Objective, source: BatchSource, epoch: int) -> None:
     """Gives every batch norm that learns the mean statistics of the first training batches of an epoch, with the weights as they are."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    learning_mode(network)
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats and module.training]
+    network.eval()
     if not norms:
         return
-    network.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

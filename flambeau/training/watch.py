@@ -17,6 +17,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from flambeau.errors import Interrupted
+from flambeau.machine import hangups
 from flambeau.types import Epoch, Step
 
 Event: TypeAlias = Step | Epoch
@@ -69,7 +70,7 @@ def checkpointed(events: Iterator[Event], save: Callable[[], object], seconds: f
 
 
 def interruptible(events: Iterator[Event], save: Callable[[], object]) -> Generator[Event, None, None]:
-    """The same events; SIGINT or SIGTERM lets the running step end, saves and raises. A second signal raises at once.
+    """The same events; SIGINT, SIGTERM or SIGHUP lets the running step end, saves and raises. A second signal raises at once.
 
     Signals reach Python's main thread only: in any other this changes nothing.
 
@@ -82,11 +83,11 @@ def interruptible(events: Iterator[Event], save: Callable[[], object]) -> Genera
     caught: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if caught:
+        if caught and number not in hangups():  # of which a terminal and its shell send one each
             raise Interrupted("interrupted-at-once", signal=number)
         caught.append(number)
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM, *hangups())}
     try:
         for event in events:
             yield event

@@ -147,4 +147,5 @@ def test_what_csv_writes_is_read_back(tmp_path: Path, rows: list[list[str]]) -> 
     content = io.StringIO()
     csv.writer(content, quoting=csv.QUOTE_ALL).writerows([["a", "label"], *rows])
     source = read(tmp_path, content.getvalue())
-    assert [[str(example["label"])] for example in source.examples] == [[label] for _, label in rows]
+    assert [str(example["label"]) for example in source.examples] == [label.strip() for _, label in rows]
+    assert [str(example["a"]) for example in source.examples] == [cell for cell, _ in rows]

@@ -242,6 +242,44 @@ def test_the_report_tells_which_epoch_was_kept(three):
     assert "did best" not in told((1, 2), 5)
 
 
+def drawn(text, key):
+    """The drawing of a chart and its tick labels, and the cells of the table with the same numbers."""
+    start = text.index(f'id="chart-{key}-title"')
+    picture = text[start : text.index("</svg>", start)]
+    rows = re.findall(r"<tr>(.*?)</tr>", text[start : text.index("</table>", start)], re.S)[1:]
+    heights = [float(y) for path in re.findall(r'<path d="(.*?)"', picture) for y in re.findall(r"[ML][\d.-]+ ([\d.-]+)", path)]
+    return heights, re.findall(r'class="tick end">(.*?)<', picture), [re.findall(r"<td.*?>(.*?)</td>", row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("task", "scores"),
+    [
+        ("regression", [{"mae": 4200.0, "rmse": 6100.0, "r2": -1.7}, {"mae": 900.0, "rmse": 1500.0, "r2": 0.82}]),
+        ("regression", [{"mae": 3e-5, "rmse": 4e-5, "r2": -3.0}, {"mae": 2e-5, "rmse": 2.2e-5, "r2": -2.0}]),
+        ("ordinal", [{"accuracy": 0.3, "mae": 1.4, "quadratic_kappa": -0.2}, {"accuracy": 0.8, "mae": 0.2, "quadratic_kappa": 0.9}]),
+        ("custom", [{"profit": 12.0}, {"profit": -3.0}]),
+    ],
+)
+def test_scores_that_are_no_shares_are_drawn_inside_the_chart_in_their_unit(bare, task, scores):
+    epochs = [EpochFacts(number, 0.5, 0.4, found, best=True) for number, found in enumerate(scores, 1)]
+    text = page.page(dataclasses.replace(bare, epochs=epochs))
+    for key in ["valid"] if task == "custom" else ["valid", "valid-errors"]:
+        heights, labels, rows = drawn(text, key)
+        assert heights and all(20 <= y <= 250 - 42 for y in heights)
+        assert labels and not any("%" in label for label in labels) and not any("%" in cell for row in rows for cell in row)
+    errors = [name for name in scores[0] if name in ("mae", "rmse")]
+    if errors:
+        assert [row[-len(errors) :] for row in drawn(text, "valid-errors")[2]] == [
+            [numerals.decimal(found[name]) for name in errors] for found in scores
+        ]
+
+
+def test_shares_are_drawn_in_percent(three):
+    text = page.page(three)
+    assert all(label.endswith("%") for label in drawn(text, "valid")[1])
+    assert "chart-valid-errors" not in text
+
+
 def test_values_not_measured_break_the_line():
     assert svg.unbroken([(1, None), (2, 0.5), (3, 0.4), (4, None), (5, 0.3)]) == [[(2, 0.5), (3, 0.4)], [(5, 0.3)]]
 

@@ -44,9 +44,9 @@ def test_what_is_open_follows_the_language():
 
 
 def test_unreadable_ones_are_passed_over():
-    assert TextInput().resolve([None, b"\xff", *ENGLISH]).language == "en"
+    assert TextInput().resolve([None, 3.5, b"\xff", *ENGLISH]).language == "en"
     with pytest.raises(DataError, match="text-kind"):
-        TextInput().resolve([None])
+        TextInput().resolve([3.5])
 
 
 def test_files_are_relative_to_the_recipe_and_their_words_are_copied(tmp_path):

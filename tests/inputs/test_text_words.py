@@ -35,13 +35,18 @@ def test_what_holds_a_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "code"), [(None, "text-kind"), (3.5, "text-kind"), (b"\xff\xfe", "text-encoding"), ("a/none.txt", "file-missing"), (".", "text-file")]
+    ("value", "code"), [((), "text-kind"), (3.5, "text-kind"), (b"\xff\xfe", "text-encoding"), ("a/none.txt", "file-missing"), (".", "text-file")]
 )
 def test_what_does_not(value, code, tmp_path):
     place = tmp_path / value if code.startswith("file") or code == "text-file" else value
     with pytest.raises(DataError) as raised:
         raw_text(place, 100, "head")
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), ""])
+def test_no_text_is_an_empty_one(value):
+    assert raw_text(value, 100, "head") == ""
 
 
 @pytest.mark.parametrize(("keep", "expected"), [("head", "01234"), ("tail", "56789"), ("both", "01\n89")])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from flambeau.tasks.losses import ClassLoss
+from flambeau.tasks.losses import ClassLoss, LabelsLoss
 
 WEIGHTS = (0.5, 1.0, 2.0, 0.1)
 
@@ -94,3 +94,29 @@ def test_the_weights_are_no_weights_of_the_network() -> None:
     loss = ClassLoss(WEIGHTS)
     assert list(loss.parameters()) == []
     assert loss.weights.tolist() == pytest.approx(WEIGHTS)
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0, 2.0])
+def test_focal_slopes_are_finite_however_sure_the_answer_is(gamma: float) -> None:
+    """p that rounds to 1 while its logarithm is not yet 0 is where a power below 1 has no slope."""
+    sure = torch.tensor([0.0, 5.0, 16.0, 17.0, 18.0, 30.0, 60.0, 90.0, 104.0, 500.0])
+    z = torch.cat([-sure, sure]).unsqueeze(-1).requires_grad_()
+    for flags in (torch.zeros(20, 1), torch.ones(20, 1), torch.full((20, 1), 0.5)):
+        (slopes,) = torch.autograd.grad(LabelsLoss((1.0,), gamma=gamma, smoothing=0.1)(z, flags).sum(), z)
+        assert torch.isfinite(slopes).all()
+    pairs = torch.cat([z, torch.zeros(20, 1)], -1)
+    for target in (0, 1):
+        (slopes,) = torch.autograd.grad(ClassLoss((1.0, 1.0), gamma=gamma)(pairs, torch.full((20,), target)).sum(), z, retain_graph=True)
+        assert torch.isfinite(slopes).all()
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_of_labels_is_the_papers(gamma: float) -> None:
+    z = torch.linspace(-12, 12, 25, dtype=torch.float64, requires_grad=True)
+    for flag in (0.0, 1.0):
+        p = torch.sigmoid(z) if flag else torch.sigmoid(-z)
+        wanted = -((1 - p) ** gamma) * p.log()
+        loss = LabelsLoss((1.0,), gamma=gamma)(z.unsqueeze(-1), torch.full((25, 1), flag))
+        torch.testing.assert_close(loss.double(), wanted, rtol=1e-4, atol=1e-9)
+        ours, theirs = (torch.autograd.grad(value.sum(), z, retain_graph=True)[0] for value in (loss, wanted))
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-9)

@@ -120,7 +120,8 @@ def test_good_and_bad_together(
     bad = {"text.jpg": b"no picture", "empty.png": b"", "cut.png": picture.read_bytes()[:60]}
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-    paths = order([picture, *(tmp_path / name for name in bad), tmp_path / "gone.png", tmp_path, picture])
+    (tmp_path / "empty").mkdir()
+    paths = order([picture, *(tmp_path / name for name in bad), tmp_path / "gone.png", tmp_path / "empty", picture])
     outcome = flambeau("predict", finished, *paths, "--json")
     assert outcome.code == 3
     entries = outcome.json["predictions"]

@@ -51,7 +51,7 @@ def measured(arrays: Iterable[Array], channels: int, standardise: bool) -> Chann
     middle = sums / np.maximum(number, 1)
     std = np.sqrt(np.maximum(squares / np.maximum(number, 1) - middle**2, 0))
     mean = about + middle
-    still = ~(std > 1e-6 * np.maximum(np.abs(mean), 1e-6))
+    still = ~(std > 1e-6 * np.abs(mean))
     if not standardise:
         mean, std = np.zeros(channels), np.ones(channels)
     return ChannelStatistics(mean=tuple(mean.tolist()), std=tuple(np.where(still, 1.0, std).tolist()), gaps=tuple(gaps.tolist()))

@@ -15,6 +15,11 @@ LINK = "🔗"
 DIGIT = "0"
 """What stands for a number."""
 
+HARMLESS = 1000
+"""Characters of a text that is normalised in no time, whatever it holds."""
+MOST_MARKS = 30
+"""Combining marks behind a character."""
+
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 """Soft hyphen, zero-width space, marks of direction. Joiners stay: emoji, Persian and Indian scripts need them."""
@@ -56,12 +61,27 @@ class Cleaning(Config):
         if self.width:
             text = _WIDTH.sub(_usual, text)
         if self.normal_form != "none":
-            text = unicodedata.normalize(self.normal_form, text)
+            text = unicodedata.normalize(self.normal_form, _stream_safe(text))
         if self.case != "keep":
             text = text.lower()
         if self.numbers != "keep":
             text = _NUMBER.sub(DIGIT if self.numbers == "mark" else " ", text)
         return " ".join(text.split())
+
+
+def _stream_safe(text: str) -> str:
+    """A text without the marks of a character beyond thirty, as no script has more, and to sort many takes time by their square.
+
+    Source: Unicode Standard Annex 15, Stream-Safe Text Format.
+    """
+    if len(text) < HARMLESS or text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def _without_html(text: str) -> str:

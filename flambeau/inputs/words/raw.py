@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from flambeau.cells import is_nothing
 from flambeau.errors import DataError
 
 Truncate = Literal["head", "tail", "both"]
@@ -15,11 +16,13 @@ MAX_BYTES = 64 * 2**20
 
 
 def raw_text(value: object, max_chars: int, keep: Truncate) -> str:
-    """A str, bytes in UTF-8, or the path of a text file -> its text, at most `max_chars` characters of it.
+    """A str, bytes in UTF-8, the path of a text file, or None or NaN for no text -> its text, at most `max_chars` characters of it.
 
     Raises:
         DataError: no text, not UTF-8, too large, or a file that cannot be read.
     """
+    if is_nothing(value):
+        value = ""  # as an empty cell of a table
     if isinstance(value, Path):
         value = _read(value)
     if isinstance(value, bytes):

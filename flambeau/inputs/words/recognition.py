@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from flambeau.cells import is_nothing
+
 MOST = 0.9
 """Share of the values that must be texts."""
 ENDINGS = (".txt", ".md", ".text")
@@ -22,7 +24,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def is_text(values: Sequence[object]) -> bool:
     """Whether nearly all of the values that are there are texts with a letter in them, or paths of text files."""
-    there = [value for value in values if value is not None and not (isinstance(value, str) and not value)]
+    there = [value for value in values if not is_nothing(value) and not (isinstance(value, str) and not value)]
     return bool(there) and sum(map(_is_text, there)) >= MOST * len(there)
 
 
