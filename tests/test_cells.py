@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,9 @@ def test_a_number_as_it_is_written(written: object, number: float) -> None:
     assert number_of(written) == number
 
 
-@pytest.mark.parametrize("written", ["", "1,23", "1,2345", "1,234,56", "1.234,50", "1_000", "$5%", "inf", "nan", "(5)", "12 m", "9" * 400])
+@pytest.mark.parametrize(
+    "written", ["", "0,123", "0,123,456", "1,23", "1,2345", "1,234,56", "1.234,50", "1_000", "$5%", "inf", "nan", "(5)", "12 m", "9" * 400]
+)
 def test_what_is_no_number(written: str) -> None:
     with pytest.raises(ValueError):
         number_of(written)
@@ -65,3 +68,9 @@ def test_nothing_is_missing() -> None:
 
     assert all(map(is_missing, (None, float("nan"), NAType(), "", " NA ", "-", "?")))
     assert not any(map(is_missing, (0, "0", False, "no", "空")))
+
+
+def test_decimals_of_databases_are_numbers() -> None:
+    assert number_of(Decimal("1234.50")) == 1234.5
+    with pytest.raises(ValueError):
+        number_of(Decimal("NaN"))

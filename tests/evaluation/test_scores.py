@@ -209,3 +209,12 @@ def test_curves_are_thin_and_whole():
         x, y = np.array(curve["roc"]).T
         assert np.trapezoid(y, x) == pytest.approx(curve["roc_auc"], abs=0.01)
     assert [curve["label"] for curve in curve_points(answers[:, :2], truths, ["no", "yes"])] == ["yes"]
+
+
+def test_of_two_classes_the_weighted_area_is_the_area():
+    dice = np.random.default_rng(0)
+    truths = dice.integers(0, 2, 200)
+    chance = 1 / (1 + np.exp(-(truths * 2 - 1 + dice.normal(0, 1.5, 200))))
+    scores = evaluate(np.stack([1 - chance, chance], 1), truths, ["no", "yes"])
+    assert scores["weighted_roc_auc"] == scores["roc_auc"]
+    assert scores["roc_auc"]["high"] - scores["roc_auc"]["low"] < 0.2

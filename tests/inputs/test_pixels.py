@@ -50,3 +50,13 @@ def test_values_outside_are_refused(value):
 )
 def test_arrays_that_are_no_pictures(array):
     assert code_of(array) == "image-array"
+
+
+def test_floats_that_overshoot_are_cut_off():
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    over = ramp.copy()
+    over[0, 0], over[7, 7] = -0.02, 1.0005
+    assert np.array_equal(decode(over), decode(ramp))
+    assert decode(ramp * 255).max() == 255
+    with pytest.raises(DataError, match="image-values"):
+        decode(ramp - 0.5)

@@ -129,3 +129,11 @@ def test_still_series_are_blank_and_have_pictures(varied: SequenceInput) -> None
     array = fitted.encode([[1, 2], [3, None]])
     assert fitted.picture(array).startswith("data:image/png;base64,")
     assert fitted.excerpt(array) == "2 channels x 2 times"
+
+
+def test_small_measures_are_no_constants():
+    dice = np.random.default_rng(0)
+    series = [dice.normal(size=(20, 2)).astype(np.float32) * np.array([1e-13, 1.0], np.float32) for _ in range(20)]
+    chosen = SequenceInput().resolve(series)
+    fitted = chosen.fit([chosen.read(one) for one in series])
+    assert fitted.statistics.std[0] == pytest.approx(np.concatenate(series)[:, 0].std(), rel=1e-4)

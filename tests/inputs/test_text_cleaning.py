@@ -85,3 +85,13 @@ def test_the_time_grows_with_the_length_alone(piece):
     start = time.process_time()
     clean(text)
     assert time.process_time() - start < 2.5
+
+
+def test_a_heap_of_marks_costs_no_more_than_other_text():
+    heap = "a" + "\u0301\u0316" * 49_000
+    began = time.process_time()
+    cleaned = Cleaning()(heap)
+    assert time.process_time() - began < 1
+    assert len(cleaned) <= 31
+    thai = "ที่นี่ " * 400
+    assert Cleaning()(thai) == " ".join(unicodedata.normalize("NFC", thai).split())

@@ -27,7 +27,7 @@ from flambeau.network.dense import Dropout, Flatten, Linear
 from flambeau.network.joining import FromTap, Tap
 from flambeau.network.layer import COLUMNS, FEATURES, IDS, IMAGE, SEQUENCE, Layer, Shape, both, layer
 from flambeau.network.norm import BatchNorm, Dropout2d, GroupNorm, InstanceNorm, LayerNorm, NormName, norm
-from flambeau.network.padding import Flow, OverTime, parts, through
+from flambeau.network.padding import Flow, OverTime, Padded, parts, through
 from flambeau.network.pooling import AttentionPool, AvgPool, FirstState, GlobalAvgPool, GlobalMaxPool, LastState, MaxPool
 from flambeau.network.recurrent import Gru, Lstm, Rnn
 from flambeau.network.scaling import LayerScale, SqueezeExcitation, StochasticDepth
@@ -514,3 +514,28 @@ def test_the_catalogue_tells_every_field() -> None:
     assert docs["global_avg_pool"].gives == FEATURES
     assert docs["upsample"].fields[1].type == "nearest, bilinear"
     assert all(field.description for doc in docs.values() for field in doc.fields)
+
+
+VARIES = Shape(SEQUENCE, (None, 6))
+
+
+@pytest.mark.parametrize("branch", [(Conv1dBlock(6, stride=2),), (AvgPool(2),), (Conv1d(6), AvgPool(4))])
+def test_residual_around_a_stride_over_a_length_that_varies(branch: tuple[Layer, ...]) -> None:
+    block = Residual(branch).build(VARIES).eval()
+    for length in (16, 32):
+        x = Padded(torch.randn(2, length, 6), torch.ones(2, length, dtype=torch.bool))
+        values = parts(through(block, x))[0]
+        assert values.shape == parts(through(block.branch, x))[0].shape  # type: ignore[arg-type]
+        assert values.shape[1] < length
+
+
+def test_lengths_that_differ_are_not_added_or_joined() -> None:
+    for layers, code in (
+        ([Residual((ClassToken(),))], "residual-shapes"),
+        ([Tap("a"), AvgPool(2), FromTap("a")], "branches-differ"),
+        ([Tap("a"), ClassToken(), FromTap("a")], "branches-differ"),
+    ):
+        with pytest.raises(ShapeError) as caught:
+            shapes_through(layers, VARIES)
+        assert caught.value.code == code
+    assert shapes_through([Tap("a"), Conv1d(6), FromTap("a")], VARIES)[-1].sizes == (None, 12)

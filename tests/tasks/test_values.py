@@ -182,3 +182,35 @@ def test_the_range_of_a_value_is_that_of_its_truth() -> None:
     assert isinstance(plain, ValuesTarget)
     angles = Angles.model_validate(plain.model_dump())
     assert angles.group(370) == angles.group(10) == plain.group(10) != plain.group(370)
+
+
+def test_each_class_stands_once_in_an_order() -> None:
+    with pytest.raises(ValueError, match="low"):
+        Ordinal(target="y", order=("low", "mid", "low"))
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e12])
+@pytest.mark.parametrize("middle", [0.0, 1e7])
+def test_ranges_have_names_of_their_own(scale: float, middle: float) -> None:
+    values = (middle + np.random.default_rng(0).normal(size=400)) * scale
+    target = Regression(target="y").fit(values.tolist())
+    assert len(set(target.groups)) == len(target.groups) > 4
+    assert list(target.edges) == sorted(set(target.edges))
+    counts = [target.group(value)[0] for value in values]
+    assert max(counts.count(group) for group in target.groups) < 200
+
+
+def test_logarithms_keep_the_digits_of_small_values() -> None:
+    module = Regression(target="y", log=True).fit((np.exp(np.linspace(-1, 1, 50)) * 1e-7).tolist())
+    wanted = np.linspace(1e-9, 1e-7, 20)
+    encoded = torch.tensor((np.log1p(wanted) - module.centres[0]) / module.scales[0], dtype=torch.float32)[:, None]
+    assert module.activation()(encoded)[:, 0].numpy() == pytest.approx(wanted, rel=1e-2)
+
+
+def test_names_of_labels_are_the_order_of_the_answers() -> None:
+    task = MultiLabel(target="y")
+    rare = ["a;b", "b", "c"]
+    assert task.knowing(rare).fit(rare[:2]).labels == ("a", "b", "c")
+    assert task.knowing(rare).fit(rare[:2]).counts == (1, 2, 0)
+    with pytest.raises(DataError, match="class-unknown"):
+        MultiLabel(target="y", names=("a", "b")).fit(rare)
