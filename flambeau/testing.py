@@ -99,7 +99,8 @@ def _is_same(example: Example, recipe: Recipe, digest: str) -> bool:
 def _all_of(data: object, recipe: Recipe) -> tuple[list[Example], list[object]]:
     assert recipe.task is not None
     memory = data if isinstance(data, Mapping) else None
-    source = open_source(DataConfig(**open_data(data)), recipe.task.target, memory, column=recipe.column)
+    config = DataConfig(**open_data(data), series=recipe.data.series, encoding=recipe.data.encoding)
+    source = open_source(config, recipe.task.target, memory, column=recipe.column)
     return list(source.examples), [source.raw(row) for row in range(len(source))]
 
 

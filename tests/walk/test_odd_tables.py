@@ -63,6 +63,14 @@ def test_channels_are_found_by_their_names(long_run: Path, flambeau: Callable[..
     assert model.artifact.predictor.inputs["series"].spec.shape[1] == 2, "neither the group nor the weight is a channel"
 
 
+def test_a_long_table_is_tested_on_another_one(long_run: Path) -> None:
+    turned = _write(long_run / "other.csv", "b,label,time,a,series_id", [f"0,{'ud'[one % 2]},{time},{(1, -1)[one % 2] * time},x{one}"
+                    for one in range(6) for time in range(8)])  # fmt: skip
+    turned.write_text(turned.read_text().replace(",u,", ",up,").replace(",d,", ",down,"), encoding="utf-8")
+    tested = fb.test(long_run / "run", turned, show=fb.silent)
+    assert (tested.test["accuracy"]["n"], tested.test["accuracy"]["value"]) == (6, 1.0)
+
+
 def test_a_column_of_the_name_of_the_series(tmp_path: Path) -> None:
     data = _write(tmp_path / "x.csv", "series,time,a,label", [f"{one},{time},{time * one},{'ab'[one % 2]}" for one in range(40) for time in range(3)])
     with pytest.raises(DataError, match="long-name-taken"):
