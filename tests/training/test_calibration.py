@@ -68,7 +68,8 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("calibration")
     rows, labels = make_classification(600, 40, n_informative=8, flip_y=0.3, random_state=0)
     data = {**{f"x{column}": rows[:, column] for column in range(40)}, "label": np.array(["no", "yes"])[labels]}
-    recipe = {"network": ["column_embedding", {"linear": 256}, "relu"], "training": {"epochs": 60, "stop_early": None, "threads": 1}}
+    same = {"precision": "fp32", "memory_format": "contiguous", "fused": True, "compile": False, "threads": 1}
+    recipe = {"network": ["column_embedding", {"linear": 256}, "relu"], "training": {"epochs": 60, "stop_early": None, **same}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLAMBEAU_CACHE", str(folder / "cache"))
         for name, more in (("with", {}), ("without", {"settings": ["training.calibrate=false"]}), ("refit", {"refit": True})):

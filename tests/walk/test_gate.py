@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,18 +58,21 @@ def test_a_preset_fits_data_whose_columns_are_called_otherwise(few_digits: Path,
 
 
 def test_a_terminal_that_goes_lets_the_training_end(noise: Path, tmp_path: Path, spawn: Callable[..., Any]) -> None:
-    import time
-
     run = tmp_path / "run"
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, and a child inherits that
     process = spawn("fit", noise, "--target", "label", "--run", run, "--epochs", "3000", "--set", "training.stop_early=null", "--json")
+    signal.signal(signal.SIGHUP, before)
     metrics = run / "metrics.jsonl"
-    until = time.monotonic() + 60
-    while not (metrics.is_file() and metrics.read_bytes().count(b"\n") > 2):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    for _ in range(2):
-        process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=60)
+    try:
+        until = time.monotonic() + 60
+        while not (metrics.is_file() and metrics.read_bytes().count(b"\n") > 2):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 129
     assert json.loads(out)["error"]["code"] == "run-interrupted"
     assert json.loads((run / "run.json").read_bytes())["status"] == "interrupted"
