@@ -240,7 +240,7 @@ PARAMETERS = '''def parameters(network: nn.Module) -> list[nn.Parameter]:
 
 WEIGHTS = """    weights = torch.from_numpy(data["weights/train"])
 """
-WEIGHTED_MEAN = "(each * weights[rows]).sum() / weights[rows].sum()"
+WEIGHTED_MEAN = "(each * weights[rows]).sum() / weights[rows].sum().clamp(min=1e-30)"
 """The loss of a batch where each example has a weight."""
 
 README = """# {name}

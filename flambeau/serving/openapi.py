@@ -60,7 +60,7 @@ def _predict(model: ServedModel) -> Json:
                 "headers": {"Server-Timing": {"description": "milliseconds of decode, queue and model", "schema": {"type": "string"}}},
                 "content": {"application/json": {"schema": _ref("Predictions")}},
             },
-            **_problems(400, 403, 408, 413, 415, 422, 500, 503),
+            **_problems(400, 403, 408, 413, 415, 417, 422, 431, 500, 501, 503),
         },
     }
 
@@ -79,7 +79,7 @@ def _inference(model: ServedModel) -> Json:
                 "operationId": "infer",
                 "summary": "Open Inference Protocol V2: tensors in, tensors out",
                 "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("InferRequest")}}},
-                "responses": _answers(_ref("InferResponse"), 400, 403, 408, 413, 415, 422, 500, 503),
+                "responses": _answers(_ref("InferResponse"), 400, 403, 408, 413, 415, 417, 422, 431, 500, 501, 503),
             }
         },
     }
